@@ -1,0 +1,38 @@
+"""Eaves finds buildings in orthophotos and height models.
+
+The stages: tiles -> folds -> warmups -> models -> predictions -> probabilities -> buildings -> scores -> report.
+Each is a target by its name, e.g. `snakemake models`; a bare `snakemake` makes everything. What decides the result is
+in config.yaml, how it is run in profiles/.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+container: "docker://eaves"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/scenes.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/split.smk"
+include: "workflow/rules/warmup.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/merge.smk"
+include: "workflow/rules/separate.smk"
+include: "workflow/rules/score.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Everything: buildings, outlines, scores and the report."""
+    default_target: True
+    input:
+        rules.buildings.input,
+        rules.scores.input,
+        rules.report.input,

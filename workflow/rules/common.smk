@@ -1,0 +1,101 @@
+"""What the rules share: the checked configuration, the tiles there are, their batches, and small helpers."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+HOUSE = Path(workflow.basedir)
+sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
+
+from eaves import discovery, fingerprint as prints, settings as blocks
+from eaves.errors import InputError
+
+# Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# A system's PROJ and GDAL folders, named in the environment, break the ones inside the wheels.
+for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+    os.environ.pop(_name, None)
+
+# Relative, so that commands read well; the working folder may be another than the house (snakemake --directory).
+SCRIPTS = os.path.relpath(HOUSE / "workflow" / "scripts")
+
+
+def tiles_of(set_name):
+    """The raw files of each tile of a set, `train` or `test`: generated ones, or what is in the user's folder."""
+    if config["scenes"]:
+        return discovery.planned(Path("results/scenes") / set_name, set_name, config["scenes"][set_name])
+    return discovery.find(Path(config["tiles"][set_name]), truth_needed=set_name == "train")
+
+
+def check_everything():
+    """Checks configuration and tiles before the DAG is built; every fault is one line."""
+    blocks.check(config)
+    found = {"test": tiles_of("test")}
+    if not config["models"]:
+        found = {"train": tiles_of("train"), **found}
+        discovery.check_distinct(found["train"], found["test"])
+    return found
+
+
+def model_files():
+    """The models that predict the test tiles: one per fold, or those of the user's folder."""
+    if config["models"]:
+        return [str(path) for path in discovery.find_models(Path(config["models"]))]
+    return [f"results/models/fold-{fold}.safetensors" for fold in FOLDS]
+
+
+try:
+    TILES = check_everything()
+    FOLDS = list(range(config["split"]["folds"]))
+    MODELS = model_files()
+except InputError as fault:
+    raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
+
+SETS = sorted(TILES, reverse=True)
+# (set, batch) -> tiles; a batch is named like test-0of1.
+BATCHES = {
+    f"{set_name}-{batch}": members
+    for set_name in SETS
+    for batch, members in discovery.batches(list(TILES[set_name]), config["tiles"]["batch"]).items()
+}
+NAMES = {set_name: list(TILES[set_name]) for set_name in SETS}
+ALL_TILES = [tile for set_name in SETS for tile in NAMES[set_name]]
+WITH_TRUTH = [tile for set_name in SETS for tile, files in TILES[set_name].items() if files.gti]
+
+
+def batches_of(set_name):
+    """The batches of one set."""
+    return {batch: members for batch, members in BATCHES.items() if batch.startswith(f"{set_name}-")}
+
+
+def settings(*names):
+    """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it."""
+    return json.dumps({name: config[name] for name in names}, sort_keys=True)
+
+
+def code(script):
+    """The fingerprint of a script and what it imports, for a rule's params: changed code reruns, a comment doesn't."""
+    return prints.fingerprint(HOUSE / "workflow" / "scripts" / script)
+
+
+def images(tiles):
+    """The prepared images of tiles."""
+    return [f"results/tiles/{tile}_image.tif" for tile in tiles]
+
+
+def truths(tiles):
+    """The prepared truth of tiles, of those that have some."""
+    return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in set(WITH_TRUTH)]
+
+
+def more_memory(mb):
+    """A memory request that grows with every retry."""
+
+    def request(wildcards, attempt):
+        return mb * attempt
+
+    return request

@@ -1,0 +1,34 @@
+"""Mean merge: the folds' probabilities become one raster per tile.
+
+in:  results/predictions/<fold>/<tile>.tif of a batch
+out: results/probabilities/<tile>.tif
+"""
+
+for _batch, _members in BATCHES.items():
+
+    rule:
+        """Merges a batch of tiles by the mean of the folds."""
+        name:
+            f"merge_{_batch}"
+        input:
+            [f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
+        output:
+            [f"results/probabilities/{tile}.tif" for tile in _members],
+        params:
+            folders=prediction_folders(_batch),
+            tiles=_members,
+            code=code("merge.py"),
+        log:
+            f"results/logs/merge/{_batch}.log",
+        threads: 1
+        resources:
+            mem_mb=more_memory(2000),
+        shell:
+            "python {SCRIPTS}/merge.py --predictions {params.folders:q} --folder results/probabilities --log {log:q}"
+            " --tiles {params.tiles:q}"
+
+
+rule probabilities:
+    """Target: every tile's merged probability."""
+    input:
+        [f"results/probabilities/{tile}.tif" for tile in ALL_TILES],

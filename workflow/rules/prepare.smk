@@ -1,0 +1,57 @@
+"""Tile preparation: raw tiles become images of R, G, B and height, with the truth beside them.
+
+in:  <tile>_RGB.tif, _DSM.tif, _DTM.tif (and _GTI.tif, _GTL.tif) of a batch of tiles
+out: results/tiles/<tile>_image.tif, <tile>_truth.tif; results/tiles/batches/<batch>.csv; results/tiles/tiles.csv
+"""
+
+for _batch, _members in BATCHES.items():
+    _set = _batch.split("-")[0]
+
+    rule:
+        """Prepares a batch of tiles."""
+        name:
+            f"prepare_{_batch}"
+        input:
+            [path for tile in _members for path in TILES[_set][tile].present()],
+        output:
+            images=images(_members),
+            truths=truths(_members),
+            table=f"results/tiles/batches/{_batch}.csv",
+        params:
+            files=json.dumps(
+                {tile: {path.stem[-3:].lower(): str(path) for path in TILES[_set][tile].present()} for tile in _members}
+            ),
+            set=_set,
+            settings=settings("prepare"),
+            code=code("prepare.py"),
+        log:
+            f"results/logs/prepare/{_batch}.log",
+        threads: 1
+        resources:
+            mem_mb=more_memory(2000),
+        shell:
+            "python {SCRIPTS}/prepare.py --files {params.files:q} --set {params.set} --folder results/tiles"
+            " --table {output.table:q} --settings {params.settings:q} --log {log:q}"
+
+
+rule catalogue:
+    """Joins the batches' tables into one row per tile."""
+    input:
+        expand("results/tiles/batches/{batch}.csv", batch=BATCHES),
+    output:
+        "results/tiles/tiles.csv",
+    params:
+        code=code("catalogue.py"),
+    log:
+        "results/logs/catalogue.log",
+    threads: 1
+    shell:
+        "python {SCRIPTS}/catalogue.py --output {output:q} --log {log:q} {input:q}"
+
+
+rule tiles:
+    """Target: every tile prepared."""
+    input:
+        "results/tiles/tiles.csv",
+        images(ALL_TILES),
+        truths(ALL_TILES),

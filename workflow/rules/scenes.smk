@@ -1,0 +1,28 @@
+"""Generated towns in place of the user's tiles, where the configuration asks for them.
+
+in:  nothing but the configuration's block `scenes`
+out: results/scenes/<set>/<tile>_RGB.tif, _DSM.tif, _DTM.tif, _GTI.tif, _GTL.tif
+"""
+
+if config["scenes"]:
+    for _batch, _members in BATCHES.items():
+
+        rule:
+            """Generates a batch of towns."""
+            name:
+                f"scenes_{_batch}"
+            output:
+                [path for tile in _members for path in TILES[_batch.split("-")[0]][tile].present()],
+            params:
+                folder=f"results/scenes/{_batch.split('-')[0]}",
+                tiles=_members,
+                settings=settings("scenes"),
+                code=code("scenes.py"),
+            log:
+                f"results/logs/scenes/{_batch}.log",
+            threads: 1
+            resources:
+                mem_mb=more_memory(2000),
+            shell:
+                "python {SCRIPTS}/scenes.py --folder {params.folder:q} --settings {params.settings:q}"
+                " --log {log:q} {params.tiles:q}"

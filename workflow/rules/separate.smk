@@ -1,0 +1,74 @@
+"""Watershed: probabilities become single buildings; test tiles' buildings become outlines and the submission.
+
+in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch
+out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg; results/submission.txt
+"""
+
+for _batch, _members in BATCHES.items():
+
+    rule:
+        """Separates a batch of tiles into buildings."""
+        name:
+            f"separate_{_batch}"
+        input:
+            probabilities=[f"results/probabilities/{tile}.tif" for tile in _members],
+            images=images(_members),
+        output:
+            [f"results/buildings/{tile}.tif" for tile in _members],
+        params:
+            settings=settings("separate"),
+            code=code("separate.py"),
+        log:
+            f"results/logs/separate/{_batch}.log",
+        threads: 1
+        resources:
+            mem_mb=more_memory(4000),
+        shell:
+            "python {SCRIPTS}/separate.py --folder results/buildings --tiles results/tiles"
+            " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
+
+
+rule outline:
+    """Draws the outline of every building on the test tiles, with its area, height and confidence."""
+    input:
+        table="results/tiles/tiles.csv",
+        buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
+        probabilities=[f"results/probabilities/{tile}.tif" for tile in NAMES["test"]],
+        images=images(NAMES["test"]),
+    output:
+        "results/buildings/buildings.gpkg",
+    params:
+        code=code("outline.py"),
+    log:
+        "results/logs/outline.log",
+    threads: 1
+    resources:
+        mem_mb=more_memory(4000),
+    shell:
+        "python {SCRIPTS}/outline.py --table {input.table:q} --buildings results/buildings"
+        " --probabilities results/probabilities --tiles results/tiles --output {output:q} --log {log:q}"
+
+
+rule submission:
+    """Writes the test tiles' buildings in the challenge's text format."""
+    input:
+        table="results/tiles/tiles.csv",
+        buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
+    output:
+        "results/submission.txt",
+    params:
+        code=code("submission.py"),
+    log:
+        "results/logs/submission.log",
+    threads: 1
+    shell:
+        "python {SCRIPTS}/submission.py --table {input.table:q} --buildings results/buildings --output {output:q}"
+        " --log {log:q}"
+
+
+rule buildings:
+    """Target: every building, as labels, outlines and submission."""
+    input:
+        [f"results/buildings/{tile}.tif" for tile in ALL_TILES],
+        "results/buildings/buildings.gpkg",
+        "results/submission.txt",

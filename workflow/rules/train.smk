@@ -1,0 +1,36 @@
+"""Full training: one job per fold, on RGB and height.
+
+in:  results/folds/folds.csv, the prepared training tiles, the fold's warm-up
+out: results/models/fold-<k>.safetensors and .csv (losses per epoch)
+"""
+
+if not config["models"]:
+
+    rule train:
+        """Trains one fold's network on RGB and height."""
+        input:
+            folds="results/folds/folds.csv",
+            warmup="results/warmups/fold-{fold}.safetensors",
+            tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
+        output:
+            multiext("results/models/fold-{fold}", ".safetensors", ".csv"),
+        params:
+            settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
+            code=code("train.py"),
+            checkpoint="results/checkpoints/train-{fold}.pt",
+        log:
+            "results/logs/train/fold-{fold}.log",
+        threads: 4
+        resources:
+            gpu=1,
+            mem_mb=more_memory(8000),
+        shell:
+            "python {SCRIPTS}/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles results/tiles"
+            " --warmup {input.warmup:q}"
+            " --output {output[0]:q} --history {output[1]:q} --checkpoint {params.checkpoint:q}"
+            " --settings {params.settings:q} --threads {threads} --log {log:q}"
+
+    rule models:
+        """Target: every fold's model."""
+        input:
+            expand("results/models/fold-{fold}.safetensors", fold=FOLDS),

@@ -1,0 +1,21 @@
+"""Joins the tables of the batches into tiles.csv, one row per tile, sorted by set and name."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from eaves import console
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Reads the tables and writes them as one."""
+    table = pd.concat([pd.read_csv(path, dtype={"buildings": "Int64"}) for path in arguments.tables])
+    table.sort_values(["set", "tile"]).to_csv(arguments.output, index=False)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="tiles.csv")
+    parser.add_argument("tables", type=Path, nargs="+", help="tables that prepare.py wrote")
+    console.run(main, parser.parse_args())

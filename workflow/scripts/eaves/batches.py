@@ -1,0 +1,139 @@
+"""Which crops a training step sees: a function of seed, fold, epoch and step alone, so that any step can be repeated."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eaves import augment
+from eaves.crops import Tile, cut, grid_corners, random_corner
+from eaves.tiles import CM_PER_M, NODATA
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops as they come from the tiles, and what to do to them.
+
+    images: (N, S, S, 4) int16. truths: (N, S, S) int8: 1 building, 0 ground, -1 uncertain.
+    draws: how each is to be augmented; empty for validation. tiles: their names.
+    """
+
+    images: np.ndarray
+    truths: np.ndarray
+    draws: list[augment.Draw]
+    tiles: list[str]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws the batches of a run.
+
+    key: numbers that make the run's chance its own: seed, fold, stage.
+    """
+
+    tiles: list[Tile]
+    sample: dict[str, Any]
+    augmentation: dict[str, Any]
+    key: tuple[int, ...]
+
+    @property
+    def crops_per_epoch(self) -> int:
+        """How many crops an epoch holds."""
+        return len(self.tiles) * self.sample["crops_per_tile"]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of the optimizer in an epoch; crops left over by the last whole step wait for another epoch."""
+        return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["accumulate"]))
+
+    def draw(self, epoch: int, step: int) -> list[Batch]:
+        """The micro-batches of one step of an epoch."""
+        order = np.random.default_rng((*self.key, epoch)).permutation(self.crops_per_epoch)
+        size, count = self.sample["micro_batch"], self.sample["accumulate"]
+        places = np.arange(step * size * count, (step + 1) * size * count) % len(order)
+        return [self._cut(epoch, order[part]) for part in np.split(places, count)]
+
+    def _cut(self, epoch: int, members: np.ndarray) -> Batch:
+        crop_px, border_px = self.sample["crop_px"], self.sample["border_px"]
+        images, truths, draws, names = [], [], [], []
+        for member in members:
+            generator = np.random.default_rng((*self.key, epoch, int(member)))
+            tile = self.tiles[member % len(self.tiles)]
+            height, width = tile.truth.shape
+            top = random_corner(generator, height, crop_px, border_px)
+            left = random_corner(generator, width, crop_px, border_px)
+            image, truth = cut(tile, top, left, crop_px)
+            images.append(image)
+            truths.append(truth)
+            draws.append(augment.draw(generator, self.augmentation))
+            names.append(tile.name)
+        return Batch(np.stack(images), np.stack(truths), draws, names)
+
+
+def validation_batches(tiles: list[Tile], crop_px: int, size: int) -> list[list[tuple[Tile, int, int]]]:
+    """Places that cover the held-out tiles, in batches; `cut_places` turns one into pixels."""
+    places = [
+        (tile, top, left)
+        for tile in tiles
+        for top in grid_corners(tile.truth.shape[0], crop_px)
+        for left in grid_corners(tile.truth.shape[1], crop_px)
+    ]
+    return [places[start : start + size] for start in range(0, len(places), size)]
+
+
+def cut_places(places: list[tuple[Tile, int, int]], crop_px: int) -> Batch:
+    """Cuts the crops at given places, not augmented."""
+    pairs = [cut(tile, top, left, crop_px) for tile, top, left in places]
+    images, truths = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+    return Batch(images, truths, [], [tile.name for tile, _, _ in places])
+
+
+def to_inputs(images: Tensor, scaling: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Turns prepared pixels into what the network sees; nodata becomes 0 in colour and height.
+
+    Args:
+        images: (N, H, W, 4) int16.
+        scaling: the block `input` of the configuration.
+
+    Returns:
+        rgb: (N, 3, H, W) float32, 0..1, and height: (N, 1, H, W) float32, in units of `height_divisor_m`.
+    """
+    pixels = images.permute(0, 3, 1, 2)
+    known = pixels != NODATA
+    values = torch.where(known, pixels, 0).float()
+    return values[:, :3] / 255, values[:, 3:] / (CM_PER_M * scaling["height_divisor_m"])
+
+
+def join_inputs(rgb: Tensor, height: Tensor, scaling: dict[str, Any], channels: int) -> Tensor:
+    """Normalises the colours and adds the height where the network has a channel for it.
+
+    Args:
+        rgb: (N, 3, H, W) float, 0..1.
+        height: (N, 1, H, W) float.
+        scaling: the block `input` of the configuration.
+        channels: 3 or 4.
+
+    Returns:
+        (N, channels, H, W) float, channels last in memory.
+    """
+    colours = (rgb - scaling["rgb_mean"] / 255) / (scaling["rgb_divisor"] / 255)
+    joined = colours if channels == 3 else torch.cat([colours, height], 1)
+    return joined.contiguous(memory_format=torch.channels_last)
+
+
+def to_truth(truths: Tensor, uncertain: str) -> tuple[Tensor, Tensor]:
+    """Turns signs into a target and a weight.
+
+    Args:
+        truths: (N, 1, H, W) float: 1 building, 0 ground, -1 uncertain.
+        uncertain: what uncertain buildings count as: `building`, `ground`, or `ignore`.
+
+    Returns:
+        target and weight, (N, 1, H, W) float, 0 or 1.
+    """
+    if uncertain == "building":
+        return truths.abs(), torch.ones_like(truths)
+    target = truths.clamp(min=0)
+    return target, torch.ones_like(truths) if uncertain == "ground" else (truths >= 0).float()

@@ -1,0 +1,77 @@
+"""Unfinished training on disk: whole or not there, and taken up only by the same run."""
+
+import io
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eaves.console import LOG
+
+_DIGEST_BYTES = 32
+
+
+def save(path: Path, state: dict[str, Any], run: str) -> None:
+    """Writes a checkpoint; the one before is kept as `<name>.previous` until this one is on the disk.
+
+    Args:
+        path: where to.
+        state: tensors and plain values.
+        run: what the checkpoint belongs to, e.g. a hash of settings, data and code.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save({"run": run, "state": state}, buffer)
+    content = buffer.getbuffer()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(sha256(content).digest())
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if path.exists():
+            path.replace(_previous(path))
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path, run: str) -> dict[str, Any] | None:
+    """Reads the newest whole checkpoint of this very run.
+
+    Args:
+        path: as given to `save`.
+        run: as given to `save`.
+
+    Returns:
+        The state, or None where training has to start at the beginning; the log says why.
+    """
+    for candidate in (path, _previous(path)):
+        if not candidate.exists():
+            continue
+        content = candidate.read_bytes()
+        if sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
+            LOG.warning("%s is damaged; looking for the one before", candidate)
+            continue
+        found = torch.load(io.BytesIO(content[_DIGEST_BYTES:]), map_location="cpu", weights_only=True)
+        if found["run"] != run:
+            LOG.warning("%s was made with other settings, data or code; training starts at the beginning", candidate)
+            return None
+        return found["state"]
+    return None
+
+
+def remove(path: Path) -> None:
+    """Removes a run's checkpoints, once its model is written."""
+    path.unlink(missing_ok=True)
+    _previous(path).unlink(missing_ok=True)
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(path.name + ".previous")

@@ -1,0 +1,50 @@
+"""What every script does alike: arguments, a log, progress, and one clear line where the input is at fault."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from eaves.errors import InputError
+
+LOG = logging.getLogger("eaves")
+T = TypeVar("T")
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """Starts a script's arguments: its docstring as the help text, and `--log`."""
+    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--log", type=Path, help="also write the messages to this file")
+    return made
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Runs a script's main: messages to stderr and the log; an input's fault is one line and exit status 1."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if arguments.log:
+        arguments.log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(arguments.log, mode="w"))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(message)s"))
+    LOG.handlers = handlers
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    try:
+        main(arguments)
+    except InputError as fault:
+        for line in str(fault).splitlines():
+            LOG.error("error: %s", line)
+        sys.exit(1)
+    except Exception:
+        LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
+        sys.exit(1)
+
+
+def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """A progress bar on a terminal, and nothing elsewhere."""
+    yield from tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
+

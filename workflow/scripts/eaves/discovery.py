@@ -1,0 +1,142 @@
+"""Which tiles there are: file names only, so that a missing file is known before anything runs."""
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from eaves.errors import InputError
+
+KINDS = ("RGB", "DSM", "DTM", "GTI", "GTL")
+GENERATED_TOWNS = ("suburb", "oldtown", "commercial")  # of scenes.TOWNS; generated tiles are named after them
+PATTERNS = "<tile>_RGB.tif, <tile>_DSM.tif, <tile>_DTM.tif and, for the truth, <tile>_GTI.tif and <tile>_GTL.tif"
+_NAME = re.compile(rf"(?P<tile>.+)_(?P<kind>{'|'.join(KINDS)})\.tiff?", re.IGNORECASE)
+_SAFE = re.compile(r"[\w.+-]+")
+
+
+@dataclass(frozen=True)
+class TileFiles:
+    """The files of one tile. `gti` holds instance ids; `gtl` says what is building (6), ground (2) or uncertain (65)."""
+
+    rgb: Path
+    dsm: Path
+    dtm: Path
+    gti: Path | None = None
+    gtl: Path | None = None
+
+    def present(self) -> list[Path]:
+        """The files there are, in a fixed order."""
+        return [path for path in (self.rgb, self.dsm, self.dtm, self.gti, self.gtl) if path is not None]
+
+
+def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
+    """Finds the tiles in a folder and the folders below it.
+
+    Args:
+        folder: e.g. `data/train`; the challenge's layout with Inputs/ and GT/ inside is understood.
+        truth_needed: every tile must have truth, as training tiles must.
+
+    Returns:
+        The files of each tile, sorted by the tile's name.
+
+    Raises:
+        InputError: one line per fault: no folder, no tiles, a file that is missing or there twice.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; {_advice(folder)}")
+    found: dict[str, dict[str, Path]] = {}
+    faults = []
+    for path in sorted(folder.rglob("*")):
+        match = _NAME.fullmatch(path.name)
+        if not match or not path.is_file():
+            continue
+        tile, kind = match["tile"], match["kind"].upper()
+        other = found.setdefault(tile, {}).setdefault(kind, path)
+        if other != path:
+            faults.append(f"{path}: two files for tile {tile}, the other is {other}; remove or rename one")
+        if not _SAFE.fullmatch(tile):
+            faults.append(f"{path}: a tile's name may have letters, digits, '.', '_', '+' and '-' only; rename it")
+    if not found:
+        raise InputError(f"{folder}: no tiles; {_advice(folder)}")
+    needed = ("RGB", "DSM", "DTM", "GTI") if truth_needed else ("RGB", "DSM", "DTM")
+    for tile, files in sorted(found.items()):
+        there = files.get("RGB") or next(iter(files.values()))
+        for kind in needed:
+            if kind not in files:
+                wanted = there.with_name(f"{tile}_{kind}.tif")
+                why = " (training tiles need the truth)" if kind == "GTI" else ""
+                faults.append(f"{wanted}: missing, while {there} is there{why}; add it or remove the tile")
+        if "GTL" in files and "GTI" not in files and not truth_needed:
+            faults.append(f"{files['GTL']}: there is no {tile}_GTI.tif with the instances; add it or remove this file")
+    if faults:
+        raise InputError("\n".join(faults))
+    return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
+
+
+def _advice(folder: Path) -> str:
+    return (
+        f"put {PATTERNS} into {folder}, or name another folder under `tiles` in config.yaml; "
+        "`make demo` shows everything on generated tiles"
+    )
+
+
+def batches(tiles: list[str], size: int) -> dict[str, list[str]]:
+    """Deals tiles into batches that stay the same when tiles come or go.
+
+    A tile's batch follows from the hash of its name, so a new tile disturbs its own batch alone, until the number of
+    tiles calls for twice as many batches. Batches are about half full to full, and a batch without tiles is left out.
+
+    Args:
+        tiles: names.
+        size: tiles a batch, at most on average.
+
+    Returns:
+        For each batch, named `<number>of<count>`, its tiles, sorted.
+    """
+    count = 1
+    while count * size < len(tiles):
+        count *= 2
+    dealt: dict[str, list[str]] = {}
+    for tile in sorted(tiles):
+        number = int.from_bytes(sha256(tile.encode()).digest()[:8]) % count
+        dealt.setdefault(f"{number:0{len(str(count))}}of{count}", []).append(tile)
+    return dict(sorted(dealt.items()))
+
+
+def planned(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
+    """Names the files of generated tiles before they are there.
+
+    Args:
+        folder: where they will be.
+        set_name: `train` or `test`.
+        count: how many.
+    """
+    names = [f"{GENERATED_TOWNS[number % len(GENERATED_TOWNS)]}_{set_name}_{number:03d}" for number in range(count)]
+    return {
+        name: TileFiles(**{kind.lower(): folder / f"{name}_{kind}.tif" for kind in KINDS}) for name in sorted(names)
+    }
+
+
+def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> None:
+    """Refuses a tile that is in both sets.
+
+    Raises:
+        InputError: one line for each such tile.
+    """
+    both = sorted(set(train) & set(test))
+    if both:
+        raise InputError(
+            "\n".join(f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one" for tile in both)
+        )
+
+
+def find_models(folder: Path) -> list[Path]:
+    """The models in a folder, sorted.
+
+    Raises:
+        InputError: there is no such folder, or no model in it.
+    """
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise InputError(f"{folder}: no models (*.safetensors) there; `models` in the configuration names their folder")
+    return found

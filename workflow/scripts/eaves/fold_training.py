@@ -1,0 +1,127 @@
+"""One fold's training, warm-up or full: which tiles, which phases, and the model written when it is done."""
+
+import argparse
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from eaves import checkpoints, devices, model, weights
+from eaves.batches import Sampler
+from eaves.console import LOG
+from eaves.crops import Tile, open_tile
+from eaves.errors import InputError
+from eaves.fingerprint import fingerprint
+from eaves.training import Phase, Run, train
+
+STAGES = {"warmup": 0, "train": 1}  # each draws chance of its own
+BLOCKS = ("split", "model", "input", "sample", "augment", "optimize")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what both training scripts are told."""
+    parser.add_argument("--fold", type=int, required=True, help="the fold to hold out")
+    parser.add_argument("--folds", type=Path, required=True, help="folds.csv")
+    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--output", type=Path, required=True, help="the model to write, .safetensors")
+    parser.add_argument("--history", type=Path, required=True, help="the losses per epoch to write, .csv")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="where unfinished training is kept")
+    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+
+
+def train_fold(
+    stage: str, script: Path, arguments: argparse.Namespace, settings: dict[str, Any], phases: list[Phase]
+) -> None:
+    """Trains a fold from its start, or from its checkpoint, and writes model and history.
+
+    Args:
+        stage: `warmup` or `train`; the latter starts from `arguments.warmup`.
+        script: the calling script; its code is part of what a checkpoint belongs to.
+        arguments: as `add_arguments` describes them.
+        settings: blocks of the configuration.
+        phases: what to train.
+
+    Raises:
+        InputError: the table of folds, a tile or the warm-up is missing or damaged; training failed.
+    """
+    seed = settings["split"]["seed"]
+    chance = np.random.SeedSequence((seed, arguments.fold, STAGES[stage]))
+    devices.make_repeatable(int(chance.generate_state(1)[0]), arguments.threads)
+    device = devices.choose()
+    learnt, held_out = load_tiles(arguments.folds, arguments.tiles, arguments.fold)
+    recipe = {**settings["model"], "input": settings["input"], "channels": 3 if stage == "warmup" else 4}
+    network = _start(stage, arguments, recipe)
+    identity = {
+        "settings": settings,
+        "folds": sha256(arguments.folds.read_bytes()).hexdigest(),
+        "start": _digest(network),
+        "code": fingerprint(script),
+        "torch": torch.__version__,
+        "device": device.type,
+        "threads": arguments.threads,
+    }
+    run = Run(
+        phases=phases,
+        settings=settings,
+        sampler=Sampler(learnt, settings["sample"], settings["augment"], (seed, arguments.fold, STAGES[stage])),
+        held_out=held_out,
+        channels=recipe["channels"],
+        checkpoint=arguments.checkpoint,
+        identity=sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
+    )
+    LOG.info(
+        "%s of fold %d: %d epochs of %d steps on %d tiles, %d held out, on %s",
+        *(stage, arguments.fold, len(run.epochs()), run.sampler.steps_per_epoch, len(learnt), len(held_out), device),
+    )
+    history = train(network, run, device)
+    arguments.history.parent.mkdir(parents=True, exist_ok=True)
+    columns = ["epoch", "phase", "lr", "loss", "dice", "val_loss", "val_dice"]
+    pd.DataFrame(history, columns=columns).to_csv(arguments.history, index=False, float_format="%.6g")
+    weights.save_model(arguments.output, network, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings})
+    checkpoints.remove(arguments.checkpoint)
+
+
+def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
+    """Maps a fold's tiles into memory: those to learn from, and those held out.
+
+    Raises:
+        InputError: the table has no such fold, or a tile is missing or damaged.
+    """
+    try:
+        table = pd.read_csv(folds_file).sort_values("tile")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folds_file}: cannot be read ({error}); make it with `snakemake folds`") from error
+    if fold not in set(table["fold"]):
+        raise InputError(f"{folds_file}: no fold {fold}; there are {sorted(set(table['fold']))}")
+    opened = {name: open_tile(tiles, name) for name in table["tile"]}
+    held_out = set(table.loc[table["fold"] == fold, "tile"])
+    return [opened[name] for name in opened if name not in held_out], [opened[name] for name in sorted(held_out)]
+
+
+def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any]) -> nn.Module:
+    """The network as training begins: with the encoder's first weights, or from the warm-up with heights added."""
+    if stage == "warmup":
+        return model.build(recipe["encoder"], recipe["decoder"], 3, recipe["weights"])
+    state, made_by = weights.read_model(arguments.warmup)
+    if (made_by["encoder"], made_by["decoder"]) != (recipe["encoder"], recipe["decoder"]):
+        raise InputError(
+            f"{arguments.warmup}: a {made_by['encoder']} {made_by['decoder']}, but the configuration asks for "
+            f"{recipe['encoder']} {recipe['decoder']}; make the warm-up again"
+        )
+    network = model.build(recipe["encoder"], recipe["decoder"], 3)
+    network.load_state_dict(state)
+    return model.with_height(network, recipe["encoder"], recipe["decoder"])
+
+
+def _digest(network: nn.Module) -> str:
+    digest = sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()

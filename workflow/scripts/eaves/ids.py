@@ -1,0 +1,46 @@
+"""Checks rasters of instance ids and numbers the ids found in them."""
+
+import numpy as np
+
+from eaves.errors import InputError
+
+MAX_TABLE = 1 << 20
+"""Ids in a range up to this are numbered through a table (8 MiB at most), ids spread wider by sorting."""
+
+
+def check_ids(name: str, labels: np.ndarray) -> np.ndarray:
+    """Make sure that an array is a raster of instance ids.
+
+    Args:
+        name: What the raster is, for the message.
+        labels: (H, W) integer ids.
+
+    Returns:
+        The same ids, C-contiguous, as int32 or, where they come in a wider type, int64.
+
+    Raises:
+        InputError: The array is not two-dimensional or not of integers.
+    """
+    if labels.ndim != 2 or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{name} is {labels.ndim}-dimensional {labels.dtype}, but must be (H, W) integer ids")
+    return np.ascontiguousarray(labels, np.int32 if np.can_cast(labels.dtype, np.int32) else np.int64)
+
+
+def number_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number the different ids in ascending order, as np.unique does, but without sorting where they lie close.
+
+    Args:
+        ids: (n,) integer.
+
+    Returns:
+        different: (m,) ascending, of the type of `ids`.
+        number: (n,) positions in `different`.
+    """
+    if ids.size == 0:
+        return ids, np.zeros(0, np.intp)
+    lowest = ids.min()
+    if int(ids.max()) - int(lowest) >= MAX_TABLE:
+        return np.unique(ids, return_inverse=True)
+    offset = ids.astype(np.int64) - lowest
+    present = np.bincount(offset) > 0
+    return (np.flatnonzero(present) + lowest).astype(ids.dtype), (np.cumsum(present) - 1)[offset]

@@ -1,0 +1,247 @@
+"""Reads the raw files of one tile, checks them, and writes the prepared tile strip by strip."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window
+
+from eaves import rasters, tiles
+from eaves.discovery import TileFiles
+from eaves.errors import InputError
+
+STRIP_ROWS = 1024  # what is in memory at a time, whatever the tile's size
+# No land on Earth is lower or higher (Dead Sea shore -430 m, Everest 8,849 m): beyond, a nodata value is undeclared.
+LOWEST_M, HIGHEST_M = -500.0, 9000.0
+GRID_TOLERANCE_PX = 0.01  # grids closer than this are the same
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known of a prepared tile: a row of tiles.csv without its name and set."""
+
+    width: int
+    height: int
+    sha256: str
+    nodata: float
+    buildings: int | None
+    image_sha256: str
+    truth_sha256: str | None
+
+
+def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict[str, Any]) -> Prepared:
+    """Prepares one tile.
+
+    DSM and DTM are brought onto the grid of the RGB, bilinearly, where they are on another.
+
+    Args:
+        files: the raw files.
+        image_file: where the prepared image goes: int16, 4 bands, uncompressed, pixel-interleaved.
+        truth_file: where the truth goes, if there is one: int32.
+        settings: the block `prepare` of the configuration.
+
+    Raises:
+        InputError: one line that names the file, what is wrong with it and what to do.
+    """
+    with rasters.opened(files.rgb) as rgb:
+        _check_rgb(rgb, files.rgb, settings["bands"])
+        on_grid = {"crs": rgb.crs, "transform": rgb.transform, "width": rgb.width, "height": rgb.height}
+        limits = _colour_limits(rgb, files.rgb, settings)
+        with _heights(files.dsm, on_grid, files.rgb) as dsm, _heights(files.dtm, on_grid, files.rgb) as dtm:
+            unknown, colours, surface, ground = 0, 0, 0, 0
+            layout = {"count": 4, "dtype": "int16", "nodata": tiles.NODATA, "interleave": "pixel"}
+            with rasters.created(image_file, **on_grid, **layout, **rasters.MAPPABLE) as image:
+                image.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined]
+                image.descriptions = ("red", "green", "blue", "height above ground, cm")
+                for window in _strips(rgb.width, rgb.height):
+                    dsm_m, dtm_m = dsm.read(1, window=window), dtm.read(1, window=window)
+                    for heights, source, path in ((dsm_m, dsm, files.dsm), (dtm_m, dtm, files.dtm)):
+                        _check_heights(heights, source.nodata, path)
+                    height_m, valid = tiles.height_above_ground(dsm_m, dtm_m, dsm.nodata, dtm.nodata)
+                    pixels = rgb.read(settings["bands"], window=window)
+                    if limits:
+                        pixels = tiles.to_eight_bits(pixels, *limits)
+                    coloured = rgb.dataset_mask(window=window) > 0
+                    image.write(tiles.pack(pixels, coloured, height_m), window=window)
+                    unknown += int((~valid).sum())
+                    colours += int(coloured.sum())
+                    surface += int(tiles.known(dsm_m, dsm.nodata).sum())
+                    ground += int(tiles.known(dtm_m, dtm.nodata).sum())
+                for path, known in ((files.rgb, colours), (files.dsm, surface), (files.dtm, ground)):
+                    if not known:
+                        raise InputError(
+                            f"{path}: nothing but nodata on this tile; replace the file or remove the tile's files"
+                        )
+    buildings = _write_truth(files, on_grid, truth_file) if files.gti else None
+    return Prepared(
+        width=on_grid["width"],
+        height=on_grid["height"],
+        sha256=_digest(files.present()),
+        nodata=round(unknown / (on_grid["width"] * on_grid["height"]), 6),
+        buildings=buildings,
+        image_sha256=_digest([image_file]),
+        truth_sha256=_digest([truth_file]) if files.gti else None,
+    )
+
+
+def _strips(width: int, height: int) -> Iterator[Window]:
+    for top in range(0, height, STRIP_ROWS):
+        yield Window(0, top, width, min(STRIP_ROWS, height - top))
+
+
+def _digest(paths: list[Path]) -> str:
+    """SHA-256 over the files' own SHA-256, in order; of a single file, just its own."""
+    digests = []
+    for path in paths:
+        with path.open("rb") as stream:
+            digests.append(file_digest(stream, "sha256"))
+    if len(digests) == 1:
+        return digests[0].hexdigest()
+    joined = digests[0].copy()
+    for digest in digests[1:]:
+        joined.update(digest.digest())
+    return joined.hexdigest()
+
+
+def _check_rgb(rgb: rasterio.DatasetReader, path: Path, bands: list[int]) -> None:
+    if rgb.crs is None:
+        raise InputError(f"{path}: no coordinate reference system; set it, e.g. gdal_edit.py -a_srs EPSG:32617 {path}")
+    if max(bands) > rgb.count:
+        raise InputError(
+            f"{path}: {rgb.count} band(s), but prepare.bands in the configuration asks for {bands}; "
+            "give an orthophoto with three colours or change prepare.bands"
+        )
+    if np.dtype(rgb.dtypes[0]).kind not in "uif":
+        raise InputError(f"{path}: pixels of type {rgb.dtypes[0]}; Eaves reads integers and floats")
+
+
+def _colour_limits(rgb: rasterio.DatasetReader, path: Path, settings: dict[str, Any]) -> tuple[float, float] | None:
+    """The values that become 0 and 255, or None where the colours have 8 bits already and no range is set."""
+    if settings["rgb_range"] != "auto":
+        low, high = settings["rgb_range"]
+        if high <= low:
+            raise InputError(f"configuration: prepare.rgb_range is [{low}, {high}]: the second must be larger")
+        return float(low), float(high)
+    if rgb.dtypes[0] == "uint8":
+        return None
+    # A sample of at most 1024 x 1024 pixels decides, the same for all three bands, so that hues stay as they are.
+    shape = (min(rgb.height, 1024), min(rgb.width, 1024))
+    sample = rgb.read(settings["bands"], out_shape=(3, *shape))
+    valid = rgb.dataset_mask(out_shape=shape) > 0
+    seen = sample[:, valid]
+    seen = seen[np.isfinite(seen)]
+    if not seen.size:
+        raise InputError(f"{path}: nothing but nodata on this tile; replace the file or remove the tile's files")
+    low, high = np.percentile(seen, settings["rgb_percentiles"])
+    return float(low), float(max(high, low + 1e-6))
+
+
+def _heights(path: Path, on_grid: dict[str, Any], rgb_file: Path) -> "_OnGrid":
+    return _OnGrid(path, on_grid, rgb_file)
+
+
+class _OnGrid:
+    """A height model as if it were on the RGB's grid: read as it is where it is, warped bilinearly where not."""
+
+    def __init__(self, path: Path, on_grid: dict[str, Any], rgb_file: Path) -> None:
+        self.path, self.grid, self.rgb_file = path, on_grid, rgb_file
+
+    def __enter__(self) -> rasterio.DatasetReader:
+        self._context = rasters.opened(self.path)
+        source = self._context.__enter__()
+        if source.crs is None:
+            raise InputError(
+                f"{self.path}: no coordinate reference system; set the one it is in, "
+                f"e.g. gdal_edit.py -a_srs {self.grid['crs'].to_string()[:40]} {self.path}"
+            )
+        if same_grid(source, self.grid):
+            self._reader = source
+            return source
+        self._check_overlap(source)
+        nodata = source.nodata if source.nodata is not None else -32767.0
+        self._reader = WarpedVRT(
+            source, **self.grid, resampling=Resampling.bilinear, src_nodata=source.nodata, nodata=nodata, dtype="float32"
+        )
+        return self._reader
+
+    def __exit__(self, *error: object) -> None:
+        if isinstance(self._reader, WarpedVRT):
+            self._reader.close()
+        self._context.__exit__(*error)  # type: ignore[arg-type]
+
+    def _check_overlap(self, source: rasterio.DatasetReader) -> None:
+        left, bottom, right, top = rasterio.transform.array_bounds(
+            self.grid["height"], self.grid["width"], self.grid["transform"]
+        )
+        try:
+            there = transform_bounds(source.crs, self.grid["crs"], *source.bounds)
+        except rasterio.errors.RasterioError:
+            there = (np.inf, np.inf, -np.inf, -np.inf)
+        if not (there[0] < right and there[2] > left and there[1] < top and there[3] > bottom):
+            raise InputError(
+                f"{self.path}: does not overlap {self.rgb_file} (it lies in {source.crs.to_string()[:40]} at "
+                f"{source.bounds.left:.0f}, {source.bounds.bottom:.0f}); give the height model of the same place"
+            )
+
+
+def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
+    """Whether a raster has the CRS, size and, to a hundredth of a pixel, the place of a grid."""
+    if (source.width, source.height) != (on_grid["width"], on_grid["height"]) or source.crs != on_grid["crs"]:
+        return False
+    inverse = ~on_grid["transform"]
+    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
+    offsets = np.array([inverse * (source.transform * corner) for corner in corners]) - np.array(corners)
+    return bool(np.abs(offsets).max() < GRID_TOLERANCE_PX)
+
+
+def _check_heights(heights: np.ndarray, nodata: float | None, path: Path) -> None:
+    known = heights[tiles.known(heights, nodata)]
+    strange = int(np.isnan(known).sum())
+    if strange:
+        raise InputError(
+            f"{path}: {strange} heights are NaN, but the file's nodata value is {nodata}; "
+            f"declare it (gdal_edit.py -a_nodata nan {path}) or fill the gaps"
+        )
+    if known.size and (known.min() < LOWEST_M or known.max() > HIGHEST_M):
+        value = float(known.min() if known.min() < LOWEST_M else known.max())
+        raise InputError(
+            f"{path}: a height of {value:g} m, but the file's nodata value is {nodata}; if {value:g} means nodata, "
+            f"declare it (gdal_edit.py -a_nodata {value:g} {path}); heights must be metres"
+        )
+
+
+def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) -> int:
+    """Checks and writes the truth; returns the number of buildings."""
+    assert files.gti is not None
+    gti = _truth_band(files.gti, on_grid, files.rgb)
+    gtl = _truth_band(files.gtl, on_grid, files.rgb) if files.gtl else None
+    if gtl is not None:
+        strange = sorted({int(value) for value in np.unique(gtl)} - tiles.GTL_VALUES)
+        if strange:
+            raise InputError(
+                f"{files.gtl}: the values {strange[:5]} are none of 2 (ground), 6 (building), 65 (uncertain); correct the file"
+            )
+    truth = tiles.signed_truth(gti, gtl)
+    rasters.write(truth_file, truth, on_grid, **rasters.MAPPABLE)
+    return len(np.unique(truth[truth != 0]))
+
+
+def _truth_band(path: Path, on_grid: dict[str, Any], rgb_file: Path) -> np.ndarray:
+    with rasters.opened(path) as dataset:
+        if (dataset.width, dataset.height) != (on_grid["width"], on_grid["height"]):
+            raise InputError(
+                f"{path}: {dataset.width} x {dataset.height} px, but {rgb_file} has {on_grid['width']} x "
+                f"{on_grid['height']}; the truth must be on the grid of the RGB: rasterise it again"
+            )
+        if dataset.crs is not None and not same_grid(dataset, on_grid):
+            raise InputError(f"{path}: not on the grid of {rgb_file} (another CRS or place); rasterise the truth again")
+        if np.dtype(dataset.dtypes[0]).kind not in "ui":
+            raise InputError(f"{path}: ids of type {dataset.dtypes[0]}; the truth holds whole numbers: convert it")
+        return dataset.read(1)

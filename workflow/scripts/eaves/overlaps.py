@@ -1,0 +1,138 @@
+"""Counts by how many pixels each true building and each predicted one overlap, in one pass over both rasters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eaves.compiled import compiled
+from eaves.errors import InputError
+from eaves.ids import check_ids, number_ids
+from eaves.runs import find_runs
+
+@dataclass(frozen=True)
+class Overlaps:
+    """Areas of two rasters' buildings and of their intersections. Buildings are in the order of ascending id.
+
+    Attributes:
+        truth_ids: (n,) int64.
+        truth_px: (n,) int64, pixels inside the map.
+        truth_cut_off: (n,) bool, touches the tile's edge or the out-of-map area.
+        solution_ids: (m,) int64.
+        solution_px: (m,) int64, all pixels.
+        solution_pieces: (m,) int64, number of 4-connected pieces.
+        pair_truth: (k,) int64, positions in truth_ids, one per pair of buildings that overlap inside the map.
+        pair_solution: (k,) int64, positions in solution_ids.
+        pair_px: (k,) int64, shared pixels inside the map.
+    """
+
+    truth_ids: np.ndarray
+    truth_px: np.ndarray
+    truth_cut_off: np.ndarray
+    solution_ids: np.ndarray
+    solution_px: np.ndarray
+    solution_pieces: np.ndarray
+    pair_truth: np.ndarray
+    pair_solution: np.ndarray
+    pair_px: np.ndarray
+
+
+def count_overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None = None) -> Overlaps:
+    """Count the pixels of each building and of each pair of a true and a predicted building.
+
+    How it works: both rasters are cut into runs along the rows, and the runs of each row are held against each other.
+    Each overlap of two runs gives one entry, and the entries of a pair are added up afterwards. Memory thus grows with
+    the outlines, whatever the number of buildings.
+
+    Args:
+        truth: (H, W) integer ids, 0 is ground.
+        solution: (H, W) integer ids, 0 is ground.
+        out_of_map: (H, W) bool, True where truth is not visible; None where it is everywhere.
+
+    Raises:
+        InputError: The rasters differ in shape or are not two-dimensional integer rasters.
+    """
+    truth, solution = check_ids("truth", truth), check_ids("solution", solution)
+    for name, raster in (("solution", solution), ("out_of_map", out_of_map)):
+        if raster is not None and raster.shape != truth.shape:
+            raise InputError(f"{name} has shape {raster.shape}, but truth has shape {truth.shape}")
+    truth_runs, solution_runs = find_runs(truth), find_runs(solution)
+    truth_ids, truth_of_run = number_ids(truth_runs.label)
+    solution_ids, solution_of_run = number_ids(solution_runs.label)
+    n, m = truth_ids.size, solution_ids.size
+
+    hidden = np.zeros((0, 0), bool) if out_of_map is None else np.ascontiguousarray(out_of_map, bool)
+    visible_px, run_cut_off = _visible(hidden, truth_runs.row, truth_runs.start, truth_runs.stop, *truth.shape)
+    pair, run_px = _overlaps_of_runs(
+        hidden,
+        (truth_runs.row, truth_runs.start, truth_runs.stop, truth_of_run),
+        (solution_runs.row, solution_runs.start, solution_runs.stop, solution_of_run),
+        n,
+    )
+    pair, pair_of_run = number_ids(pair)
+    return Overlaps(
+        truth_ids=truth_ids,
+        truth_px=_sums(truth_of_run, visible_px, n),
+        truth_cut_off=_sums(truth_of_run, run_cut_off, n) > 0,
+        solution_ids=solution_ids,
+        solution_px=_sums(solution_of_run, solution_runs.length, m),
+        solution_pieces=np.bincount(solution_of_run[solution_runs.first_of_pieces()], minlength=m),
+        pair_truth=pair % max(n, 1),
+        pair_solution=pair // max(n, 1),
+        pair_px=_sums(pair_of_run, run_px, pair.size),
+    )
+
+
+def _sums(group: np.ndarray, values: np.ndarray, n_groups: int) -> np.ndarray:
+    return np.bincount(group, values, n_groups).astype(np.int64)
+
+
+@compiled
+def _visible(
+    hidden: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count each run's visible pixels; tell if it lies on the tile's edge or has an out-of-map pixel in or beside it."""
+    visible_px = stops.astype(np.int64) - starts
+    cut_off = np.zeros(rows.size, np.bool_)
+    for run in range(rows.size):
+        row, start, stop = rows[run], starts[run], stops[run]
+        cut_off[run] = row == 0 or row == height - 1 or start == 0 or stop == width
+        if hidden.size > 0:
+            visible_px[run] -= np.sum(hidden[row, start:stop])
+            cut_off[run] |= (
+                np.any(hidden[row, max(start - 1, 0) : stop + 1])
+                or np.any(hidden[max(row - 1, 0), start:stop])
+                or np.any(hidden[min(row + 1, height - 1), start:stop])
+            )
+    return visible_px, cut_off
+
+
+@compiled
+def _overlaps_of_runs(
+    hidden: np.ndarray,
+    truth: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    solution: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    n_truth: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (number in solution * n_truth + number in truth) and the shared visible pixels of each two runs that overlap."""
+    t_row, t_start, t_stop, t_number = truth
+    s_row, s_start, s_stop, s_number = solution
+    # Each step past a run makes at most one entry.
+    pair = np.empty(t_row.size + s_row.size, np.int64)
+    shared_px = np.empty(pair.size, np.int64)
+    entries, t, s = 0, 0, 0
+    while t < t_row.size and s < s_row.size:
+        if t_row[t] == s_row[s]:
+            start, stop = max(t_start[t], s_start[s]), min(t_stop[t], s_stop[s])
+            if start < stop:
+                pixels = stop - start
+                if hidden.size > 0:
+                    pixels -= np.sum(hidden[t_row[t], start:stop])
+                if pixels > 0:
+                    pair[entries] = s_number[s] * n_truth + t_number[t]
+                    shared_px[entries] = pixels
+                    entries += 1
+        if t_row[t] < s_row[s] or (t_row[t] == s_row[s] and t_stop[t] <= s_stop[s]):
+            t += 1
+        else:
+            s += 1
+    return pair[:entries], shared_px[:entries]

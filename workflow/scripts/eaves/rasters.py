@@ -1,0 +1,90 @@
+"""GeoTIFFs in and out: a file is either whole or not there, and faults name the file."""
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# A system's PROJ and GDAL folders, named in the environment, break the ones inside rasterio's wheels.
+_found = importlib.util.find_spec("rasterio")
+if _found and _found.origin and (Path(_found.origin).parent / "proj_data").exists():
+    for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
+        os.environ.pop(_name, None)
+
+import numpy as np  # noqa: E402
+import rasterio  # noqa: E402
+from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E402
+
+from eaves.errors import InputError  # noqa: E402
+
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+
+# Bytes that decide how a file is stored. Masks and labels shrink to a few per cent; DEFLATE is read everywhere.
+COMPACT = {"compress": "deflate", "zlevel": 6, "tiled": True, "blockxsize": 256, "blockysize": 256}
+PROBABILITY = COMPACT | {"predictor": 3, "zlevel": 1}  # floating point noise does not shrink, however hard one tries
+# One piece of bytes, row after row, that can be mapped into memory.
+MAPPABLE = {"compress": "none", "tiled": False, "blockxsize": None, "blockysize": 1}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
+    """Opens a raster for reading.
+
+    Raises:
+        InputError: the file is missing, is no raster, or ends too early (also while it is read).
+    """
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    try:
+        with rasterio.open(path) as dataset:
+            yield dataset
+    except RasterioIOError as error:
+        reason = str(error.__cause__ or error).replace(f"{path}: ", "").strip()
+        raise InputError(
+            f"{path}: cannot be read ({reason}); the file is damaged, cut short or no GeoTIFF: copy it again"
+        ) from error
+
+
+@contextmanager
+def created(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
+    """Creates a GeoTIFF under a temporary name in its folder; it gets its own name when it is whole."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", **profile) as dataset:
+            yield dataset
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path, band: int = 1) -> np.ndarray:
+    """Reads one band as it is stored, (H, W)."""
+    with opened(path) as dataset:
+        return dataset.read(band)
+
+
+def grid(path: Path) -> dict[str, Any]:
+    """Gives the grid of a raster: `crs`, `transform`, `width` and `height`, as `write` takes them."""
+    with opened(path) as dataset:
+        return {name: dataset.profile[name] for name in ("crs", "transform", "width", "height")}
+
+
+def write(path: Path, array: np.ndarray, on_grid: dict[str, Any], nodata: float | None = None, **options: Any) -> None:
+    """Writes one band, compressed.
+
+    Args:
+        path: where to.
+        array: (H, W).
+        on_grid: as `grid` gives it.
+        nodata: the value that means: nothing known here.
+        options: for GDAL's GeoTIFF driver, e.g. `predictor=3`.
+    """
+    if array.shape != (on_grid["height"], on_grid["width"]):
+        raise ValueError(f"{path}: array of {array.shape} on a grid of {on_grid['height']} x {on_grid['width']}")
+    with created(path, dtype=array.dtype, count=1, nodata=nodata, **on_grid, **(COMPACT | options)) as dataset:
+        dataset.write(array, 1)

@@ -1,0 +1,74 @@
+"""The configuration: checked against its schema, with one clear line per fault."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from eaves.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIG = ROOT / "config.yaml"
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def check(config: dict[str, Any], schema_file: Path = SCHEMA) -> None:
+    """Checks a configuration against the schema.
+
+    Args:
+        config: the merged configuration.
+        schema_file: a JSON schema in YAML.
+
+    Raises:
+        InputError: one line per fault, with the key, its value and what is allowed.
+    """
+    schema = yaml.safe_load(schema_file.read_text())
+    faults = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda fault: list(fault.path))
+    if faults:
+        raise InputError("\n".join(_sentence(fault, schema) for fault in faults))
+
+
+def _sentence(fault: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
+    """Says in one line which key is at fault, what it holds and what it may hold."""
+    while fault.context:  # anyOf: the branch that came furthest tells most
+        fault = max(fault.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
+    key = ".".join(str(part) for part in fault.absolute_path)
+    if fault.validator == "additionalProperties":
+        known = sorted(fault.schema["properties"])
+        unknown = sorted(set(fault.instance) - set(known))
+        names = ", ".join(f"{key}.{name}" if key else name for name in unknown)
+        return f"configuration: unknown key {names}; known here: {', '.join(known)}"
+    if fault.validator == "required":
+        missing = sorted(set(fault.schema["required"]) - set(fault.instance))
+        names = ", ".join(f"{key}.{name}" if key else name for name in missing)
+        return f"configuration: {names} is missing; copy it from the config.yaml that comes with Eaves"
+    about = fault.schema.get("description", "")
+    return f"configuration: {key} is {json.dumps(fault.instance)}: {fault.message}" + (f" ({about})" if about else "")
+
+
+def section(text: str | None, *names: str) -> dict[str, Any]:
+    """Gives the blocks of the configuration that a script works by.
+
+    Args:
+        text: the blocks as JSON, as the workflow passes them, or a YAML file; None takes the config.yaml of the
+            repository, for a script that is run by hand.
+        names: the blocks wanted.
+
+    Raises:
+        InputError: the file is missing, cannot be read, or has no such block.
+    """
+    if text is not None and text.lstrip().startswith("{"):
+        given = json.loads(text)
+    else:
+        path = Path(text) if text else CONFIG
+        try:
+            given = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; --settings takes a YAML file or JSON") from error
+        check(given)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise InputError(f"the settings have no block {', '.join(missing)}")
+    return {name: given[name] for name in names}

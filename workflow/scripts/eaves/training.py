@@ -1,0 +1,236 @@
+"""The training loop, read from top to bottom: phases of epochs of steps, validation, checkpoints, the best kept."""
+
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from eaves import augment, checkpoints, devices
+from eaves.batches import Batch, Sampler, cut_places, join_inputs, to_inputs, to_truth, validation_batches
+from eaves.console import LOG
+from eaves.crops import Tile
+from eaves.errors import InputError
+from eaves.losses import bce_dice
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs that share a learning rate and weights of the loss."""
+
+    name: str
+    epochs: int
+    lr: float
+    bce: float
+    dice: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one training job works with. `settings` holds the blocks input, sample, augment and optimize."""
+
+    phases: list[Phase]
+    settings: dict[str, Any]
+    sampler: Sampler
+    held_out: list[Tile]
+    channels: int
+    checkpoint: Path
+    identity: str
+
+    def epochs(self) -> list[Phase]:
+        """The phase of each epoch."""
+        return [phase for phase in self.phases for _ in range(phase.epochs)]
+
+
+def train(network: nn.Module, run: Run, device: torch.device) -> list[dict[str, Any]]:
+    """Trains a network in place.
+
+    The model kept is the better of the last phase's epochs by the loss on the held-out tiles, or the last one where
+    nothing is held out. A checkpoint of the very same run is taken up where it stands, and the end is the same, bit
+    for bit.
+
+    Args:
+        network: of `run.channels` input channels, on the CPU.
+        run: data, phases and settings.
+        device: what to train on.
+
+    Returns:
+        One row per epoch: epoch, phase, lr, loss, dice, val_loss, val_dice.
+
+    Raises:
+        InputError: the loss is not finite; the line names epoch, step and tiles.
+    """
+    optimize = run.settings["optimize"]
+    network.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters())
+    progress = _Progress.resume(run, network, optimizer)
+    epochs = run.epochs()
+    last_phase_starts = len(epochs) - run.phases[-1].epochs if run.phases else 0
+    saved_at = time.monotonic()
+    for epoch in range(progress.epoch, len(epochs)):
+        phase = epochs[epoch]
+        for group in optimizer.param_groups:
+            group["lr"] = phase.lr
+        network.train()
+        bar = tqdm(
+            _prefetched(run.sampler, epoch, progress.step),
+            desc=f"epoch {epoch + 1}/{len(epochs)} ({phase.name})",
+            initial=progress.step,
+            total=run.sampler.steps_per_epoch,
+            unit="step",
+            disable=not sys.stderr.isatty(),
+            leave=False,
+        )
+        for step, micro_batches in bar:
+            loss, dice = _step(network, optimizer, micro_batches, phase, run, device)
+            if not np.isfinite(loss):
+                names = sorted({name for batch in micro_batches for name in batch.tiles})
+                raise InputError(
+                    f"training: the loss is {loss} in epoch {epoch + 1}, step {step + 1}, on {', '.join(names)}; "
+                    "look at these tiles, or lower the learning rate"
+                )
+            progress.add(step + 1, loss, dice)
+            bar.set_postfix(loss=f"{loss:.3f}", dice=f"{dice:.3f}", refresh=False)
+            if time.monotonic() - saved_at > 60 * optimize["checkpoint_minutes"]:
+                progress.save(run, network, optimizer)
+                saved_at = time.monotonic()
+        row = {"epoch": epoch + 1, "phase": phase.name, "lr": phase.lr} | progress.means()
+        row |= _validate(network, phase, run, device)
+        progress.finish_epoch(row, network, candidate=epoch >= last_phase_starts)
+        LOG.info(
+            "epoch %d/%d %s: loss %.4f, Dice %.4f; held out: loss %.4f, Dice %.4f",
+            *(epoch + 1, len(epochs), phase.name, row["loss"], row["dice"], row["val_loss"], row["val_dice"]),
+        )
+    if progress.best is not None:
+        network.load_state_dict(progress.best)
+    return progress.history
+
+
+def _step(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    micro_batches: list[Batch],
+    phase: Phase,
+    run: Run,
+    device: torch.device,
+) -> tuple[float, float]:
+    """One step of the optimizer on gradients accumulated over the micro-batches; mean loss and Dice."""
+    optimize = run.settings["optimize"]
+    optimizer.zero_grad(set_to_none=True)
+    losses, overlaps = [], []
+    for number, batch in enumerate(micro_batches):
+        if optimize["batch_norm"] == "first":
+            _hold_statistics(network, held=number > 0)
+        image, target, weight = _on_device(batch, run, device)
+        with devices.autocast(device, optimize["precision"]):
+            logits = network(image)
+        loss, overlap = bce_dice(logits, target, weight, phase.bce, phase.dice)
+        (loss / len(micro_batches)).backward()
+        losses.append(loss.detach())
+        overlaps.append(overlap.detach())
+    nn.utils.clip_grad_norm_(network.parameters(), optimize["clip_norm"])
+    optimizer.step()
+    return float(torch.stack(losses).mean()), float(torch.stack(overlaps).mean())
+
+
+def _hold_statistics(network: nn.Module, held: bool) -> None:
+    """Stops or lets go batch norm's running statistics; each batch is still normalised by its own."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.track_running_stats = not held
+
+
+def _on_device(batch: Batch, run: Run, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Moves a batch over and makes the network's input, target and weight of it."""
+    images = torch.from_numpy(batch.images).to(device, non_blocking=True)
+    truth = torch.from_numpy(batch.truths).to(device, non_blocking=True).unsqueeze(1).float()
+    rgb, height = to_inputs(images, run.settings["input"])
+    if batch.draws:
+        rgb, height, truth = augment.apply(rgb, height, truth, batch.draws)
+    image = join_inputs(rgb, height, run.settings["input"], run.channels)
+    return image, *to_truth(truth, run.settings["sample"]["uncertain"])
+
+
+@torch.no_grad()
+def _validate(network: nn.Module, phase: Phase, run: Run, device: torch.device) -> dict[str, float]:
+    """Loss and Dice on the held-out tiles, each covered by crops; NaN where there are none."""
+    network.eval()
+    crop_px, size = run.settings["sample"]["crop_px"], run.settings["sample"]["micro_batch"]
+    losses, overlaps, counts = [], [], []
+    for places in validation_batches(run.held_out, crop_px, size):
+        image, target, weight = _on_device(cut_places(places, crop_px), run, device)
+        with devices.autocast(device, run.settings["optimize"]["precision"]):
+            logits = network(image)
+        loss, overlap = bce_dice(logits, target, weight, phase.bce, phase.dice)
+        losses.append(float(loss))
+        overlaps.append(float(overlap))
+        counts.append(len(places))
+    if not counts:
+        return {"val_loss": float("nan"), "val_dice": float("nan")}
+    return {
+        "val_loss": float(np.average(losses, weights=counts)),
+        "val_dice": float(np.average(overlaps, weights=counts)),
+    }
+
+
+def _prefetched(sampler: Sampler, epoch: int, first: int) -> Iterator[tuple[int, list[Batch]]]:
+    """The steps of an epoch from `first` on; a thread cuts the next crops while the device computes."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(sampler.draw, epoch, first)
+        for step in range(first, sampler.steps_per_epoch):
+            batches = coming.result()
+            if step + 1 < sampler.steps_per_epoch:
+                coming = pool.submit(sampler.draw, epoch, step + 1)
+            yield step, batches
+
+
+@dataclass
+class _Progress:
+    """How far a run has come: what a checkpoint holds beside weights and optimizer."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    dice_sum: float = 0.0
+    best_loss: float = float("inf")
+    best: dict[str, Tensor] | None = None
+    history: list[dict[str, Any]] | None = None
+
+    @classmethod
+    def resume(cls, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> "_Progress":
+        state = checkpoints.load(run.checkpoint, run.identity)
+        if state is None:
+            return cls(history=[])
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        progress = cls(**state["progress"])
+        LOG.info("goes on from epoch %d, step %d", progress.epoch + 1, progress.step + 1)
+        return progress
+
+    def save(self, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(self)}
+        checkpoints.save(run.checkpoint, state, run.identity)
+
+    def add(self, step: int, loss: float, dice: float) -> None:
+        self.step = step
+        self.loss_sum += loss
+        self.dice_sum += dice
+
+    def means(self) -> dict[str, float]:
+        return {"loss": self.loss_sum / self.step, "dice": self.dice_sum / self.step}
+
+    def finish_epoch(self, row: dict[str, Any], network: nn.Module, candidate: bool) -> None:
+        assert self.history is not None
+        self.history.append(row)
+        self.epoch, self.step, self.loss_sum, self.dice_sum = self.epoch + 1, 0, 0.0, 0.0
+        if candidate and not row["val_loss"] > self.best_loss:  # NaN, with nothing held out, keeps the last
+            self.best_loss = row["val_loss"]
+            self.best = deepcopy(network.state_dict())

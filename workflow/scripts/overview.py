@@ -1,0 +1,38 @@
+"""Draws orthophoto, height, truth and found buildings of some tiles side by side."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import tifffile
+
+from eaves import console, rasters
+from eaves.pictures import overview
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Reads the tiles and writes the picture."""
+    rows = []
+    for tile in arguments.names:
+        truth = arguments.tiles / f"{tile}_truth.tif"
+        rows.append(
+            (
+                tile,
+                tifffile.memmap(arguments.tiles / f"{tile}_image.tif", mode="r"),
+                rasters.read(truth) if truth.exists() else None,
+                rasters.read(arguments.buildings / f"{tile}.tif"),
+            )
+        )
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = arguments.output.with_name(f".part.{arguments.output.name}")
+    cv2.imwrite(str(temporary), overview(rows)[..., ::-1])
+    temporary.replace(arguments.output)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="the picture, .png")
+    parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
+    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("names", nargs="+", help="names of the tiles")
+    console.run(main, parser.parse_args())

@@ -1,0 +1,57 @@
+"""Predicts the probability of building on prepared tiles: by one model, or each tile by the fold that held it out."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import tifffile
+import torch
+from torch import nn
+
+from eaves import console, devices, model, rasters, settings, weights
+from eaves.inference import predict_strips
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Predicts each tile; models are loaded once."""
+    block = settings.section(arguments.settings, "predict")["predict"]
+    devices.make_repeatable(0, arguments.threads)
+    device = devices.choose()
+    fold_of = None
+    if arguments.folds:
+        fold_of = pd.read_csv(arguments.folds).set_index("tile")["fold"]
+    loaded: dict[Path, tuple[nn.Module, dict]] = {}
+    for image_file in console.progress(arguments.images, "predict"):
+        tile = image_file.stem.removesuffix("_image")
+        path = arguments.models[0 if fold_of is None else fold_of[tile]]
+        if path not in loaded:
+            loaded[path] = load(path, device)
+        network, recipe = loaded[path]
+        scales = {"input": recipe["input"], "predict": block}
+        pixels = tifffile.memmap(image_file, mode="r")
+        grid = rasters.grid(image_file)
+        with rasters.created(
+            arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **rasters.PROBABILITY
+        ) as out:
+            for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device):
+                out.write(strip, 1, window=((top, top + len(strip)), (0, grid["width"])))
+    console.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
+
+
+def load(path: Path, device: torch.device) -> tuple[nn.Module, dict]:
+    """Builds a model as its recipe says and puts its weights in."""
+    state, recipe = weights.read_model(path)
+    network = model.build(recipe["encoder"], recipe["decoder"], recipe["channels"])
+    network.load_state_dict(state)
+    return network.to(device, memory_format=torch.channels_last).eval(), recipe
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="one model, or with --folds all, in order")
+    parser.add_argument("--folds", type=Path, help="folds.csv: each tile by the model of the fold that held it out")
+    parser.add_argument("--folder", type=Path, required=True, help="where the probabilities go")
+    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser.add_argument("images", type=Path, nargs="+", help="prepared tiles, <tile>_image.tif")
+    console.run(main, parser.parse_args())

@@ -1,0 +1,48 @@
+"""Prepares a batch of tiles: checks the raw files and writes image, truth and a table with one row per tile.
+
+Every tile of the batch is looked at, and every fault found is told, before the script gives up.
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from eaves import console, settings
+from eaves.discovery import TileFiles
+from eaves.errors import InputError
+from eaves.ingest import prepare
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prepares each tile; faults are gathered."""
+    block = settings.section(arguments.settings, "prepare")["prepare"]
+    files = {
+        tile: TileFiles(**{kind: Path(path) for kind, path in kinds.items()})
+        for tile, kinds in json.loads(arguments.files).items()
+    }
+    rows, faults = [], []
+    for tile in console.progress(sorted(files), "prepare"):
+        image, truth = (arguments.folder / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
+        try:
+            rows.append({"tile": tile, "set": arguments.set} | asdict(prepare(files[tile], image, truth, block)))
+        except InputError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise InputError("\n".join(faults))
+    arguments.table.parent.mkdir(parents=True, exist_ok=True)
+    table = pd.DataFrame(rows).astype({"buildings": "Int64"})
+    table.to_csv(arguments.table, index=False)
+    console.LOG.info("prepared %d %s tiles", len(rows), arguments.set)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--files", required=True, help='JSON: {"tile": {"rgb": path, "dsm": .., "dtm": .., "gti": ..}}')
+    parser.add_argument("--set", required=True, choices=("train", "test"), help="what the tiles are for")
+    parser.add_argument("--folder", type=Path, required=True, help="where the prepared tiles go")
+    parser.add_argument("--table", type=Path, required=True, help="the table to write")
+    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    console.run(main, parser.parse_args())

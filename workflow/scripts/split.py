@@ -1,0 +1,50 @@
+"""Assigns each training tile to the fold that holds it out, and notes the hash of its prepared files."""
+
+import argparse
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from eaves import console, rasters, settings
+from eaves.folds import assign
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Reads the tables, assigns the tiles, writes folds.csv."""
+    block = settings.section(arguments.settings, "split")["split"]
+    table = pd.concat([pd.read_csv(path) for path in arguments.tables]).sort_values("tile")
+    centres = None
+    if block["by"] == "blocks":
+        centres = np.array([centre(arguments.tiles / f"{tile}_image.tif") for tile in table["tile"]])
+    fold = assign(
+        list(table["tile"]),
+        block["folds"],
+        block["seed"],
+        block["by"],
+        block["group_pattern"],
+        block["block_m"],
+        centres,
+    )
+    hashes = [
+        sha256(f"{image} {truth}".encode()).hexdigest()
+        for image, truth in zip(table["image_sha256"], table["truth_sha256"], strict=True)
+    ]
+    pd.DataFrame({"tile": table["tile"], "fold": fold, "sha256": hashes}).to_csv(arguments.output, index=False)
+    console.LOG.info("%d training tiles in %d folds of %s", len(fold), block["folds"], np.bincount(fold).tolist())
+
+
+def centre(path: Path) -> tuple[float, float]:
+    """The middle of a tile, in its CRS."""
+    grid = rasters.grid(path)
+    return grid["transform"] * (grid["width"] / 2, grid["height"] / 2)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folds.csv")
+    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("tables", type=Path, nargs="+", help="tables of the training tiles that prepare.py wrote")
+    console.run(main, parser.parse_args())

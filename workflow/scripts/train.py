@@ -1,0 +1,28 @@
+"""Trains one fold's network on RGB and height, starting from its warm-up: main, decay and final phase."""
+
+import argparse
+from pathlib import Path
+
+from eaves import console, settings
+from eaves.fold_training import BLOCKS, add_arguments, train_fold
+from eaves.training import Phase
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Trains the three phases; the best epoch of the last is kept."""
+    blocks = settings.section(arguments.settings, *BLOCKS, "train")
+    block = blocks["train"]
+    loss = {"bce": block["bce"], "dice": block["dice"]}
+    phases = [
+        Phase("main", block["epochs"], block["lr"], **loss),
+        Phase("decay", **block["decay"], **loss),
+        Phase("final", **block["final"]),
+    ]
+    train_fold("train", Path(__file__), arguments, blocks, phases)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    add_arguments(parser)
+    parser.add_argument("--warmup", type=Path, required=True, help="the fold's warm-up, .safetensors")
+    console.run(main, parser.parse_args())

@@ -1,0 +1,21 @@
+"""Trains one fold's network on RGB alone, so that encoder and decoder fit each other before heights come in."""
+
+import argparse
+from pathlib import Path
+
+from eaves import console, settings
+from eaves.fold_training import BLOCKS, add_arguments, train_fold
+from eaves.training import Phase
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Trains the warm-up's one phase."""
+    blocks = settings.section(arguments.settings, *BLOCKS, "warmup")
+    phases = [Phase("warmup", **blocks["warmup"])]
+    train_fold("warmup", Path(__file__), arguments, blocks, phases)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    add_arguments(parser)
+    console.run(main, parser.parse_args())
