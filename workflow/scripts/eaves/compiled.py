@@ -1,7 +1,7 @@
 """Compiles the few loops over pixels that numpy cannot express, and remembers the machine code between runs."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numba
 
@@ -14,6 +14,9 @@ def compiled(function: F) -> F:
     Numba looks for a writable folder: `__pycache__` beside the module, then the user's cache. On a read-only
     checkout without a home neither exists; the function is then compiled anew in each process (about a second).
 
+    The result is used as long as the function's own module is unchanged. A compiled function must therefore call
+    compiled functions of its own module only: a change in another module would go unnoticed.
+
     Args:
         function: A function of arrays and numbers, in the part of Python that numba compiles. It runs without
             the interpreter's lock.
@@ -22,6 +25,6 @@ def compiled(function: F) -> F:
         A function with the same signature.
     """
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return cast(F, numba.njit(nogil=True, cache=True)(function))
     except RuntimeError:  # "cannot cache function: no locator available"
-        return numba.njit(nogil=True)(function)
+        return cast(F, numba.njit(nogil=True)(function))

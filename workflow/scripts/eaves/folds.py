@@ -58,7 +58,8 @@ def assign(
         else GroupKFold(folds, shuffle=True, random_state=seed)
     )
     assigned = np.empty(len(names), int)
-    for fold, (_, held_out) in enumerate(splitter.split(order, groups=units[order])):
+    groups = None if by == "random" else units[order]
+    for fold, (_, held_out) in enumerate(splitter.split(order, groups=groups)):
         assigned[order[held_out]] = fold
     return assigned
 

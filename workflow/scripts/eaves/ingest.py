@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window
@@ -17,6 +17,7 @@ from eaves import rasters, tiles
 from eaves.discovery import TileFiles
 from eaves.errors import InputError
 
+BANDS = ("red", "green", "blue", "height above ground, cm")
 STRIP_ROWS = 1024  # what is in memory at a time, whatever the tile's size
 # No land on Earth is lower or higher (Dead Sea shore -430 m, Everest 8,849 m): beyond, a nodata value is undeclared.
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
@@ -56,10 +57,7 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
         limits = _colour_limits(rgb, files.rgb, settings)
         with _heights(files.dsm, on_grid, files.rgb) as dsm, _heights(files.dtm, on_grid, files.rgb) as dtm:
             unknown, colours, surface, ground = 0, 0, 0, 0
-            layout = {"count": 4, "dtype": "int16", "nodata": tiles.NODATA, "interleave": "pixel"}
-            with rasters.created(image_file, **on_grid, **layout, **rasters.MAPPABLE) as image:
-                image.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined]
-                image.descriptions = ("red", "green", "blue", "height above ground, cm")
+            with rasters.created_map(image_file, "int16", BANDS, on_grid, tiles.NODATA) as image:
                 for window in _strips(rgb.width, rgb.height):
                     dsm_m, dtm_m = dsm.read(1, window=window), dtm.read(1, window=window)
                     for heights, source, path in ((dsm_m, dsm, files.dsm), (dtm_m, dtm, files.dtm)):
@@ -69,7 +67,8 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
                     if limits:
                         pixels = tiles.to_eight_bits(pixels, *limits)
                     coloured = rgb.dataset_mask(window=window) > 0
-                    image.write(tiles.pack(pixels, coloured, height_m), window=window)
+                    rows = slice(window.row_off, window.row_off + window.height)
+                    image[rows] = np.moveaxis(tiles.pack(pixels, coloured, height_m), 0, 2)
                     unknown += int((~valid).sum())
                     colours += int(coloured.sum())
                     surface += int(tiles.known(dsm_m, dsm.nodata).sum())
@@ -229,7 +228,8 @@ def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) ->
                 f"{files.gtl}: the values {strange[:5]} are none of 2 (ground), 6 (building), 65 (uncertain); correct the file"
             )
     truth = tiles.signed_truth(gti, gtl)
-    rasters.write(truth_file, truth, on_grid, **rasters.MAPPABLE)
+    with rasters.created_map(truth_file, "int32", ("building",), on_grid) as out:
+        out[:] = truth
     return len(np.unique(truth[truth != 0]))
 
 

@@ -146,15 +146,16 @@ def _geometries(labels: np.ndarray, transform: Any = (1, 0, 0, 0, 1, 0)) -> tupl
     """Return the ids, ascending, and the buildings' polygons, with (column, row) put through the transform."""
     labels = check_ids("labels", labels)
     runs = find_runs(labels)
-    label_of_piece = runs.label[runs.first_of_pieces()]
-    ids, building_of_piece = number_ids(label_of_piece)
-    in_pieces = ids.size < label_of_piece.size
-    corners, offsets, region_of = trace_rings(_pieces(runs, labels.shape) if in_pieces else labels)
+    ids, building_of_piece = number_ids(runs.label[runs.first_of_pieces()])
+    in_pieces = ids.size < runs.n_pieces
+    regions = _pieces(runs, labels.shape) if in_pieces else labels
+    corners, offsets, run_of_ring = trace_rings(regions, runs.row, runs.start)
 
-    by_region = np.argsort(region_of, kind="stable")  # stable: the outer ring stays the first of its region
-    n_corners = np.diff(offsets)[by_region]
-    corners = corners[concatenated_ranges(offsets[:-1][by_region], n_corners)]
-    _, n_rings = np.unique(region_of, return_counts=True)
+    piece_of_ring = runs.piece[run_of_ring]
+    by_piece = np.argsort(piece_of_ring, kind="stable")  # stable: the outer ring stays the first of its piece
+    n_corners = np.diff(offsets)[by_piece]
+    corners = corners[concatenated_ranges(offsets[:-1][by_piece], n_corners)]
+    n_rings = np.bincount(piece_of_ring, minlength=runs.n_pieces)
     a, b, c, d, e, f = tuple(transform)[:6]
     x, y = corners.T
     pieces = shapely.from_ragged_array(
@@ -162,11 +163,9 @@ def _geometries(labels: np.ndarray, transform: Any = (1, 0, 0, 0, 1, 0)) -> tupl
         np.stack([a * x + b * y + c, d * x + e * y + f], axis=1),
         (np.append(0, np.cumsum(n_corners)), np.append(0, np.cumsum(n_rings))),
     )
-    if not in_pieces:
-        return ids, pieces
     geometry = np.empty(ids.size, object)
     geometry[building_of_piece] = pieces
-    for building in np.flatnonzero(np.bincount(building_of_piece) > 1):
+    for building in np.flatnonzero(np.bincount(building_of_piece, minlength=1) > 1):
         geometry[building] = shapely.MultiPolygon(list(pieces[building_of_piece == building]))
     return ids, geometry
 
@@ -183,7 +182,7 @@ def _sizes(geometry: np.ndarray, crs: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return areas in square metres and perimeters, holes included, in metres."""
     system = None if crs is None else pyproj.CRS.from_user_input(crs)
     if system is not None and system.is_geographic:
-        geod = system.get_geod()
+        geod = system.get_geod() or pyproj.Geod(ellps="WGS84")
         measured = [geod.geometry_area_perimeter(shape) for shape in shapely.orient_polygons(geometry)]
         return tuple(np.abs(np.array(measured, float).reshape(-1, 2)).T)
     metres = 1.0 if system is None else system.axis_info[0].unit_conversion_factor

@@ -9,6 +9,7 @@ from eaves.errors import InputError
 from eaves.ids import check_ids, number_ids
 from eaves.runs import find_runs
 
+
 @dataclass(frozen=True)
 class Overlaps:
     """Areas of two rasters' buildings and of their intersections. Buildings are in the order of ascending id.
@@ -90,7 +91,7 @@ def _sums(group: np.ndarray, values: np.ndarray, n_groups: int) -> np.ndarray:
 def _visible(
     hidden: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count each run's visible pixels; tell if it lies on the tile's edge or has an out-of-map pixel in or beside it."""
+    """Count each run's visible pixels; tell whether it touches the tile's edge or the out-of-map area."""
     visible_px = stops.astype(np.int64) - starts
     cut_off = np.zeros(rows.size, np.bool_)
     for run in range(rows.size):
@@ -113,7 +114,7 @@ def _overlaps_of_runs(
     solution: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     n_truth: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (number in solution * n_truth + number in truth) and the shared visible pixels of each two runs that overlap."""
+    """For each two runs that overlap, return solution number * n_truth + truth number, and the shared pixels."""
     t_row, t_start, t_stop, t_number = truth
     s_row, s_start, s_stop, s_number = solution
     # Each step past a run makes at most one entry.

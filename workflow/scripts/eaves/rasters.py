@@ -16,6 +16,7 @@ if _found and _found.origin and (Path(_found.origin).parent / "proj_data").exist
 
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
+import tifffile  # noqa: E402
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E402
 
 from eaves.errors import InputError  # noqa: E402
@@ -25,8 +26,8 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 # Bytes that decide how a file is stored. Masks and labels shrink to a few per cent; DEFLATE is read everywhere.
 COMPACT = {"compress": "deflate", "zlevel": 6, "tiled": True, "blockxsize": 256, "blockysize": 256}
 PROBABILITY = COMPACT | {"predictor": 3, "zlevel": 1}  # floating point noise does not shrink, however hard one tries
-# One piece of bytes, row after row, that can be mapped into memory.
-MAPPABLE = {"compress": "none", "tiled": False, "blockxsize": None, "blockysize": 1}
+# TIFF tags that say where a raster lies (GeoTIFF), and GDAL's own for descriptions and nodata.
+_GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 
 
 @contextmanager
@@ -57,6 +58,48 @@ def created(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
     try:
         with rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", **profile) as dataset:
             yield dataset
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def created_map(
+    path: Path, dtype: str, bands: tuple[str, ...], on_grid: dict[str, Any], nodata: float | None = None
+) -> Iterator[np.ndarray]:
+    """Creates an uncompressed, pixel-interleaved GeoTIFF as an array in memory that lies on the disk.
+
+    GDAL orders and aligns the strips of a file as its cache pleases; mapped into memory, they must be one piece. So
+    GDAL says what the geographic tags are, and tifffile lays out the file.
+
+    Args:
+        path: where to; it gets its name when it is whole.
+        dtype: of the pixels.
+        bands: what each band is.
+        on_grid: as `grid` gives it.
+        nodata: the value that means: nothing known here.
+
+    Yields:
+        (H, W, bands), or (H, W) for one band, to be filled.
+    """
+    shape = (on_grid["height"], on_grid["width"], *((len(bands),) if len(bands) > 1 else ()))
+    small = on_grid | {"width": 1, "height": 1}
+    with rasterio.MemoryFile() as memory:
+        with memory.open(driver="GTiff", dtype=dtype, count=len(bands), nodata=nodata, **small) as template:
+            template.descriptions = bands
+        with tifffile.TiffFile(memory) as tiff:
+            found = tiff.pages.first.tags
+            extra = [(tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in found if tag.code in _GEO_TAGS]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        pixels = tifffile.memmap(
+            temporary, shape=shape, dtype=dtype, photometric="minisblack", planarconfig="contig" if len(bands) > 1 else None,
+            metadata=None, software=False, extratags=extra, extrasamples=("unspecified",) * (len(bands) - 1),
+        )  # fmt: skip
+        yield pixels
+        pixels.flush()
+        del pixels
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

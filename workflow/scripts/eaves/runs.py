@@ -71,7 +71,7 @@ def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         stop = 0
         while stop < width:
             start = stop
-            stop = next_nonzero(changes, words, start + 1)
+            stop = _next_nonzero(changes, words, start + 1)
             label = pixels[start]
             if label == 0:
                 continue
@@ -104,7 +104,7 @@ def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 @compiled
-def next_nonzero(flags: np.ndarray, words: np.ndarray, position: int) -> int:
+def _next_nonzero(flags: np.ndarray, words: np.ndarray, position: int) -> int:
     """Find the first flag from a position on that is set, eight at a time.
 
     Args:

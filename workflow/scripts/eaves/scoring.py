@@ -178,9 +178,7 @@ def _judge(
 
     measure = _measure(overlaps, large_uncertain)
     candidates = np.flatnonzero((measure > iou_threshold) & whole[overlaps.pair_solution])
-    order = np.lexsort(
-        (overlaps.pair_truth[candidates], -measure[candidates], overlaps.pair_solution[candidates])
-    )
+    order = np.lexsort((overlaps.pair_truth[candidates], -measure[candidates], overlaps.pair_solution[candidates]))
     taken = np.zeros(overlaps.truth_ids.size, bool)
     for pair in candidates[order]:
         predicted, building = overlaps.pair_solution[pair], overlaps.pair_truth[pair]

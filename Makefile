@@ -1,0 +1,61 @@
+# Set-up and everyday commands; `make` lists them. Needs Python 3.11 or later and nothing else: no root, no compiler.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+UV_VERSION := 0.13.9
+CORES ?= all
+QUICKSTART := --configfile workflow/recipes/quickstart.yaml
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo apply test lint format bench lock clean
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make the virtual environment .venv from envs/requirements.txt
+
+$(READY): envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@echo "setup: a virtual environment in $(VENV) (torch and its CUDA libraries are large: minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.txt
+	@$(BIN)/uv pip check --quiet --python $(BIN)/python
+	@touch $@
+	@echo "setup: done"
+
+demo: $(READY) ## the whole pipeline on generated towns, in about five minutes on two cores
+	@snakemake --cores $(CORES) $(QUICKSTART)
+	@python workflow/scripts/summary.py results
+
+apply: $(READY) ## use trained models on new tiles: make apply MODELS=folder TILES=folder
+	@test -n "$(MODELS)" -a -n "$(TILES)" || { echo "error: make apply MODELS=<folder of models> TILES=<folder of tiles>"; exit 2; }
+	@snakemake --cores $(CORES) --config models='$(MODELS)' tiles='{test: "$(TILES)"}'
+	@python workflow/scripts/summary.py results
+
+test: $(READY) ## the tests
+	@python -m pytest
+
+lint: $(READY) ## ruff, mypy, snakefmt, snakemake --lint
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@snakefmt --check Snakefile workflow
+	@snakemake --lint $(QUICKSTART)
+
+format: $(READY) ## put code and rules into their usual form
+	@ruff check --fix .
+	@ruff format .
+	@snakefmt Snakefile workflow
+
+bench: $(READY) ## every benchmark, as ratios against the usual way
+	@for file in benchmarks/*.py; do echo "== $$file"; python $$file || exit 1; done
+
+lock: $(READY) ## compile envs/requirements.in into envs/requirements.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.txt
+
+clean: ## remove results (not data, not the environment)
+	@rm -rf results .snakemake

@@ -1,0 +1,92 @@
+"""Times the challenge's score of one tile against the same rules in plain numpy and scipy, on a generated tile.
+
+The plain version counts overlaps with np.bincount and np.unique on packed pairs, and labels each prediction's box to
+see whether it is connected. Both run alternately in one process; the ratio of the medians is printed.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+from eaves.scoring import score_tile
+
+
+def make_tile(size: int, buildings: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw boxes as truth, and as the solution the same boxes moved by up to 4 px: two (size, size) int32."""
+    generator = np.random.default_rng(seed)
+    per_side = round(buildings**0.5)
+    step = size // per_side
+    truth, solution = np.zeros((2, size, size), np.int32)
+    for number, (row, column) in enumerate(np.ndindex(per_side, per_side), start=1):
+        height, width = generator.integers(step // 3, step // 2, 2)
+        top, left = row * step + step // 4, column * step + step // 4
+        truth[top : top + height, left : left + width] = number
+        down, right = generator.integers(-4, 5, 2)
+        solution[top + down : top + down + height, left + right : left + right + width] = number
+    return truth, solution
+
+
+def plain_score(truth: np.ndarray, solution: np.ndarray) -> tuple[int, int, int]:
+    """Count true positives, false positives and false negatives; no uncertain buildings, no out-of-map pixels."""
+    truth_px, solution_px = np.bincount(truth.ravel()), np.bincount(solution.ravel())
+    truth_ids, solution_ids = np.flatnonzero(truth_px)[1:], np.flatnonzero(solution_px)[1:]
+    both = (truth > 0) & (solution > 0)
+    packed, shared = np.unique(solution[both].astype(np.int64) * truth_px.size + truth[both], return_counts=True)
+    pairs = np.divmod(packed, truth_px.size)
+    skipped = {
+        number
+        for number, box in enumerate(ndimage.find_objects(solution), start=1)
+        if box is not None and ndimage.label(solution[box] == number)[1] > 1
+    }
+    edge = set(np.unique(np.concatenate([truth[0], truth[-1], truth[:, 0], truth[:, -1]])))
+    uncertain = {number for number in truth_ids if number in edge and truth_px[number] < 100}
+    iou = shared / (solution_px[pairs[0]] + truth_px[pairs[1]] - shared)
+    matched: dict[int, int] = {}
+    taken: set[int] = set()
+    for at in np.lexsort((pairs[1], -iou, pairs[0])):
+        number, building = pairs[0][at], pairs[1][at]
+        if iou[at] > 0.45 and number not in skipped and number not in matched and building not in taken:
+            matched[number] = building
+            taken.add(building)
+    tp = sum(building not in uncertain for building in matched.values())
+    return tp, solution_ids.size - len(skipped) - len(matched), truth_ids.size - len(uncertain | taken)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the two medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=2048, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--buildings", type=int, default=560, help="number of boxes (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=9, help="alternating runs of each (default: %(default)s)")
+    arguments = parser.parse_args()
+
+    truth, solution = make_tile(arguments.size, arguments.buildings, seed=1)
+    score = score_tile(truth, solution)  # compiles, too
+    if score is None or (score.tp, score.fp, score.fn) != plain_score(truth, solution):
+        sys.exit(f"the two disagree: {score} and {plain_score(truth, solution)}")
+    times = [
+        (seconds(lambda: score_tile(truth, solution)), seconds(lambda: plain_score(truth, solution)))
+        for _ in range(arguments.runs)
+    ]
+    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
+    print(f"{arguments.size} px; both find {score}")
+    print(f"plain numpy + scipy {usual_s * 1e3:7.1f} ms")
+    print(f"eaves               {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The challenge's text format: exact bytes, a round trip for any labels, and clear words about faulty files."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from eaves.errors import InputError
+from eaves.submission import read, read_tiles, write
+
+
+def test_text_by_hand(tmp_path):
+    write(tmp_path / "s.txt", {"B": np.array([[0, 0, 7], [7, 0, -2]]), "A": np.zeros((1, 4), np.uint16)})
+    # The 7s at the end of the first row and the start of the second are one run.
+    assert (tmp_path / "s.txt").read_bytes() == b"B\n3,2\n0,2,7,2,0,1,-2,1\nA\n4,1\n0,4\n"
+
+
+@given(
+    tiles=st.dictionaries(
+        st.from_regex(r"[A-Za-z0-9_]{1,12}", fullmatch=True),
+        arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(-3, 3)),
+        max_size=3,
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_round_trip(tmp_path_factory, tiles):
+    path = tmp_path_factory.mktemp("submission") / "s.txt"
+    write(path, tiles)
+    back = read(path)
+    assert list(back) == list(tiles)
+    for tile, labels in tiles.items():
+        assert back[tile].dtype == np.int32
+        np.testing.assert_array_equal(back[tile], labels)
+
+
+def test_pairs_from_a_generator_and_reading_one_by_one(tmp_path):
+    write(tmp_path / "s.txt", ((f"tile_{i}", np.full((2, 3), i)) for i in range(4)))
+    assert [(tile, labels.max()) for tile, labels in read_tiles(tmp_path / "s.txt")] == [
+        (f"tile_{i}", i) for i in range(4)
+    ]
+
+
+def test_labels_not_contiguous_in_memory(tmp_path):
+    labels = np.arange(12).reshape(3, 4).T
+    write(tmp_path / "s.txt", {"t": labels})
+    np.testing.assert_array_equal(read(tmp_path / "s.txt")["t"], labels)
+
+
+@pytest.mark.parametrize(
+    ("tiles", "message"),
+    [
+        ([("a", np.ones((2, 2), int)), ("a", np.ones((2, 2), int))], "tile a comes twice"),
+        ([("a", np.ones((2, 2)))], "tile a: labels are .*float64"),
+        ([("a", np.ones(4, int))], r"labels are \(4,\)"),
+        ([("a", np.ones((0, 4), int))], r"labels are \(0, 4\)"),
+        ([("a,b", np.ones((2, 2), int))], "'a,b'"),
+        ([("", np.ones((2, 2), int))], "must not be empty"),
+    ],
+)
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, tiles, message):
+    path = tmp_path / "s.txt"
+    path.write_text("old")
+    with pytest.raises(InputError, match=message):
+        write(path, tiles)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("2,2\n0,4\n", r"line 1: expected the id of a tile, found '2,2'"),
+        ("a\n", r"line 2: tile a: expected `width,height`"),
+        ("a\n2\n0,4\n", r"line 2: tile a: expected `width,height` in pixels, found '2'"),
+        ("a\n2,0\n0,4\n", r"line 2: tile a: expected `width,height`"),
+        ("a\n2,2\n", r"line 3: tile a: expected `label,run,...`, but the file ends"),
+        ("a\n2,2\n0,x\n", r"line 3: tile a: expected integers with commas between, found '0,x'"),
+        ("a\n2,2\n0,3,1\n", r"line 3: tile a: expected pairs .* found 3 numbers"),
+        ("a\n2,2\n0,3\n", r"line 3: tile a: the runs cover 3 pixels, but 2 x 2 are 4"),
+        ("a\n2,2\n0,5,1,-1\n", r"line 3: tile a: a run is not positive"),
+        ("a\n2,2\n9999999999,4\n", r"line 3: .* does not fit into 32 bits"),
+        ("a\n2,2\n0,4\na\n2,2\n0,4\n", r"line 4: tile a comes twice"),
+        ("a\n2,2\n0,4\n0,1\nb\n2,2\n0,4\n", r"line 4: expected the id of a tile, found '0,1'"),
+    ],
+)
+def test_faulty_files_are_refused_with_their_line(tmp_path, text, message):
+    path = tmp_path / "faulty.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"faulty.txt: {message}"):
+        read(path)
+
+
+def test_blank_lines_and_windows_line_ends_do_no_harm(tmp_path):
+    (tmp_path / "s.txt").write_bytes(b"a\r\n2,1\r\n0,1,3,1\r\n\r\n")
+    np.testing.assert_array_equal(read(tmp_path / "s.txt")["a"], [[0, 3]])
