@@ -1,0 +1,186 @@
+"""What a town consists of before it is drawn: surfaces, buildings, trees, boxes, and which ground is taken."""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+RESOLUTION_M = 0.5
+"""Ground size of a pixel: the challenge's grid."""
+MARGIN_PX = 64
+"""Drawn around the scene and cut off, so that houses and shadows cross its border."""
+SUBPIXEL_BITS = 4
+
+WARM = np.array([1.0, 0.1, -1.0])
+"""Materials and light differ along this line of sRGB far more than across it."""
+
+FREE, STREET, BUILT, PAVED, WATER = range(5)
+GRASS, SOIL, FIELD, ASPHALT, CONCRETE, POOL, GRAVEL = range(7)
+
+
+@dataclass(frozen=True)
+class Wing:
+    """A rectangular part of a building with a roof of its own.
+
+    Attributes:
+        x, y: Centre, metres from the scene's centre, y to the south.
+        half_length, half_width: Half extents along and across the ridge, m.
+        angle: Direction of the ridge, radians.
+        eave_m: Height of the eaves above the building's base.
+        pitch: Rise of the roof per metre.
+        roof: "gable", "hip", "flat" or "mansard".
+    """
+
+    x: float
+    y: float
+    half_length: float
+    half_width: float
+    angle: float
+    eave_m: float
+    pitch: float
+    roof: str
+
+
+@dataclass(frozen=True)
+class Building:
+    """One instance: wings under one number.
+
+    Attributes:
+        wings: Its parts, overlapping or touching.
+        colour: sRGB of the roof.
+        wall: sRGB of the walls.
+        status: "certain", "uncertain" (a negative id) or "unlabelled" (no id: too small to count).
+    """
+
+    wings: tuple[Wing, ...]
+    colour: np.ndarray
+    wall: np.ndarray
+    status: str = "certain"
+
+
+@dataclass(frozen=True)
+class Paint:
+    """A polygon of one ground surface: `outline` (N, 2) in metres, `colour` in sRGB."""
+
+    outline: np.ndarray
+    material: int
+    colour: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A crown: centre and radius in metres, height in metres, sRGB, conifer or not."""
+
+    x: float
+    y: float
+    radius: float
+    height: float
+    colour: np.ndarray
+    conifer: bool
+
+
+@dataclass(frozen=True)
+class Box:
+    """A small upright thing without a label, such as a car or a fence: `outline` (N, 2) and `height` in metres."""
+
+    outline: np.ndarray
+    height: float
+    colour: np.ndarray
+
+
+def to_px(points_m: np.ndarray, side: int) -> np.ndarray:
+    """Turn metres from the centre into pixel coordinates (x, y), pixel centres at integers."""
+    return np.asarray(points_m, float) / RESOLUTION_M + (side - 1) / 2
+
+
+def fixed(points_m: np.ndarray, side: int) -> np.ndarray:
+    """Turn metres into the fixed-point pixel coordinates that cv2 draws without rounding to whole pixels."""
+    return np.round(to_px(points_m, side) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+
+
+def rectangle(x: float, y: float, half_length: float, half_width: float, angle: float) -> np.ndarray:
+    """Give the corners (4, 2) of a turned rectangle, in the unit of its arguments."""
+    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half_length, half_width]
+    c, s = np.cos(angle), np.sin(angle)
+    return corners @ np.array([[c, s], [-s, c]]) + [x, y]
+
+
+@dataclass
+class Plan:
+    """The town as lists, and the raster of taken ground that keeps things off each other.
+
+    Attributes:
+        side: Side of the drawn square with its margin, px.
+        taken: (side, side) uint8, one of FREE, STREET, BUILT, PAVED, WATER.
+        labelled: Buildings so far that count as such.
+        in_rows: Those of them that touch another.
+    """
+
+    side: int
+    taken: np.ndarray = field(init=False)
+    paints: list[Paint] = field(default_factory=list)
+    buildings: list[Building] = field(default_factory=list)
+    trees: list[Tree] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    labelled: int = 0
+    in_rows: int = 0
+
+    def __post_init__(self) -> None:
+        """Start with all ground free."""
+        self.taken = np.zeros((self.side, self.side), np.uint8)
+
+    def paint(self, outline: np.ndarray, material: int, colour: np.ndarray, take: int | None = None) -> None:
+        """Add a surface, and take its ground where `take` says as what."""
+        self.paints.append(Paint(outline, material, colour))
+        if take is not None:
+            cv2.fillPoly(self.taken, [fixed(outline, self.side)], take, shift=SUBPIXEL_BITS)
+
+    def is_free(self, outline: np.ndarray) -> bool:
+        """Tell whether a polygon lies on free ground, at least partly inside the drawn square."""
+        points = to_px(outline, self.side)
+        low = np.clip(np.floor(points.min(0)).astype(int), 0, self.side)
+        high = np.clip(np.ceil(points.max(0)).astype(int) + 1, 0, self.side)
+        if (high - low < 2).any():
+            return False
+        mask = np.zeros((high - low)[::-1], np.uint8)
+        local = np.round((points - low) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+        cv2.fillPoly(mask, [local], 1, shift=SUBPIXEL_BITS)
+        ground = self.taken[low[1] : high[1], low[0] : high[0]][mask > 0]
+        return bool((ground == FREE).all())
+
+    def build(self, group: list[Building], clearance_m: float) -> bool:
+        """Add buildings that belong together, if all find room with a clearance around them.
+
+        Returns:
+            Whether they were added.
+        """
+        for building in group:
+            for wing in building.wings:
+                if not self.is_free(wing_outline(wing, clearance_m)):
+                    return False
+        self.labelled += sum(building.status != "unlabelled" for building in group)
+        self.in_rows += len(group) if len(group) > 1 else 0
+        for building in group:
+            self.buildings.append(building)
+            for wing in building.wings:
+                cv2.fillPoly(self.taken, [fixed(wing_outline(wing, 0.3), self.side)], BUILT, shift=SUBPIXEL_BITS)
+        return True
+
+    def at(self, x: float, y: float) -> int:
+        """Say how the ground at a point is taken; BUILT outside the drawn square."""
+        column, row = np.round(to_px(np.array([x, y]), self.side)).astype(int)
+        if 0 <= column < self.side and 0 <= row < self.side:
+            return int(self.taken[row, column])
+        return BUILT
+
+
+def wing_outline(wing: Wing, grow_m: float = 0.0) -> np.ndarray:
+    """Give a wing's corners (4, 2) in metres, grown on all sides."""
+    return rectangle(wing.x, wing.y, wing.half_length + grow_m, wing.half_width + grow_m, wing.angle)
+
+
+def vary(rng: np.random.Generator, colour: tuple[int, int, int] | np.ndarray, light: float, tint: float) -> np.ndarray:
+    """Vary a colour (3,) in brightness (relative) and in warmth (sRGB steps), little towards green or purple."""
+    base = np.asarray(colour, float) * (1 + light * rng.standard_normal())
+    shift = rng.standard_normal() * WARM + 0.3 * rng.standard_normal(3)
+    return np.clip(base + tint * shift, 8, 250).astype(np.float32)
