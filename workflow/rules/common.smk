@@ -14,14 +14,17 @@ sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 from eaves import discovery, fingerprint as prints, settings as blocks
 from eaves.errors import InputError
 
-# Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(
+    # Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    # Where the scripts are, for the rules' commands; the working folder may be another (snakemake --directory).
+    SCRIPTS=os.path.relpath(HOUSE / "workflow" / "scripts"),
+)
+# Idle threads sleep instead of spinning: as fast on a quiet machine, and far faster where cores are shared.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A system's PROJ and GDAL folders, named in the environment, break the ones inside the wheels.
 for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
     os.environ.pop(_name, None)
-
-# Relative, so that commands read well; the working folder may be another than the house (snakemake --directory).
-SCRIPTS = os.path.relpath(HOUSE / "workflow" / "scripts")
 
 
 def tiles_of(set_name):
@@ -90,6 +93,13 @@ def images(tiles):
 def truths(tiles):
     """The prepared truth of tiles, of those that have some."""
     return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in set(WITH_TRUTH)]
+
+
+def prediction_folders(batch):
+    """Where the predictions lie that are merged for a batch: one folder per model, or the out-of-fold ones."""
+    if batch.startswith("train-"):
+        return ["results/predictions/out-of-fold"]
+    return [f"results/predictions/fold-{fold}" for fold in range(len(MODELS))]
 
 
 def more_memory(mb):

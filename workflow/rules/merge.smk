@@ -13,18 +13,18 @@ for _batch, _members in BATCHES.items():
         input:
             [f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
         output:
-            [f"results/probabilities/{tile}.tif" for tile in _members],
-        params:
-            folders=prediction_folders(_batch),
-            tiles=_members,
-            code=code("merge.py"),
+            tiles=[f"results/probabilities/{tile}.tif" for tile in _members],
         log:
             f"results/logs/merge/{_batch}.log",
         threads: 1
         resources:
             mem_mb=more_memory(2000),
+        params:
+            folders=prediction_folders(_batch),
+            tiles=_members,
+            code=code("merge.py"),
         shell:
-            "python {SCRIPTS}/merge.py --predictions {params.folders:q} --folder results/probabilities --log {log:q}"
+            "python $SCRIPTS/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q}"
             " --tiles {params.tiles:q}"
 
 

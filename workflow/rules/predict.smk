@@ -16,19 +16,18 @@ for _batch, _members in batches_of("test").items():
                 images=images(_members),
                 model=_model,
             output:
-                [f"results/predictions/fold-{_fold}/{tile}.tif" for tile in _members],
-            params:
-                folder=f"results/predictions/fold-{_fold}",
-                settings=settings("predict"),
-                code=code("predict.py"),
+                tiles=[f"results/predictions/fold-{_fold}/{tile}.tif" for tile in _members],
             log:
                 f"results/logs/predict/{_batch}-fold-{_fold}.log",
             threads: 4
             resources:
                 gpu=1,
                 mem_mb=more_memory(8000),
+            params:
+                settings=settings("predict"),
+                code=code("predict.py"),
             shell:
-                "python {SCRIPTS}/predict.py --models {input.model:q} --folder {params.folder:q}"
+                "python $SCRIPTS/predict.py --models {input.model:q} --folder $(dirname {output.tiles[0]:q})"
                 " --settings {params.settings:q} --threads {threads} --log {log:q} {input.images:q}"
 
 
@@ -44,27 +43,19 @@ if not config["models"]:
                 folds="results/folds/folds.csv",
                 models=MODELS,
             output:
-                [f"results/predictions/out-of-fold/{tile}.tif" for tile in _members],
-            params:
-                folder="results/predictions/out-of-fold",
-                settings=settings("predict"),
-                code=code("predict.py"),
+                tiles=[f"results/predictions/out-of-fold/{tile}.tif" for tile in _members],
             log:
                 f"results/logs/predict/{_batch}-out-of-fold.log",
             threads: 4
             resources:
                 gpu=1,
                 mem_mb=more_memory(8000),
+            params:
+                settings=settings("predict"),
+                code=code("predict.py"),
             shell:
-                "python {SCRIPTS}/predict.py --models {input.models:q} --folds {input.folds:q} --folder {params.folder:q}"
+                "python $SCRIPTS/predict.py --models {input.models:q} --folds {input.folds:q} --folder $(dirname {output.tiles[0]:q})"
                 " --settings {params.settings:q} --threads {threads} --log {log:q} {input.images:q}"
-
-
-def prediction_folders(batch):
-    """Where the predictions lie that are merged for a batch: one folder per model, or the out-of-fold ones."""
-    if batch.startswith("train-"):
-        return ["results/predictions/out-of-fold"]
-    return [f"results/predictions/fold-{fold}" for fold in range(len(MODELS))]
 
 
 rule predictions:

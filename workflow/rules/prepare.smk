@@ -17,20 +17,23 @@ for _batch, _members in BATCHES.items():
             images=images(_members),
             truths=truths(_members),
             table=f"results/tiles/batches/{_batch}.csv",
-        params:
-            files=json.dumps(
-                {tile: {path.stem[-3:].lower(): str(path) for path in TILES[_set][tile].present()} for tile in _members}
-            ),
-            set=_set,
-            settings=settings("prepare"),
-            code=code("prepare.py"),
         log:
             f"results/logs/prepare/{_batch}.log",
         threads: 1
         resources:
             mem_mb=more_memory(2000),
+        params:
+            files=json.dumps(
+                {
+                    tile: {path.stem[-3:].lower(): str(path) for path in TILES[_set][tile].present()}
+                    for tile in _members
+                }
+            ),
+            set=_set,
+            settings=settings("prepare"),
+            code=code("prepare.py"),
         shell:
-            "python {SCRIPTS}/prepare.py --files {params.files:q} --set {params.set} --folder results/tiles"
+            "python $SCRIPTS/prepare.py --files {params.files:q} --set {params.set} --folder $(dirname {output.images[0]:q})"
             " --table {output.table:q} --settings {params.settings:q} --log {log:q}"
 
 
@@ -40,13 +43,13 @@ rule catalogue:
         expand("results/tiles/batches/{batch}.csv", batch=BATCHES),
     output:
         "results/tiles/tiles.csv",
-    params:
-        code=code("catalogue.py"),
     log:
         "results/logs/catalogue.log",
     threads: 1
+    params:
+        code=code("catalogue.py"),
     shell:
-        "python {SCRIPTS}/catalogue.py --output {output:q} --log {log:q} {input:q}"
+        "python $SCRIPTS/catalogue.py --output {output:q} --log {log:q} {input:q}"
 
 
 rule tiles:

@@ -20,14 +20,14 @@ rule overview:
             caption="../report/overview.rst",
             category="Overview",
         ),
-    params:
-        tiles=SHOWN,
-        code=code("overview.py"),
     log:
         "results/logs/overview.log",
     threads: 1
+    params:
+        tiles=SHOWN,
+        code=code("overview.py"),
     shell:
-        "python {SCRIPTS}/overview.py --output {output:q} --buildings results/buildings --tiles results/tiles"
+        "python $SCRIPTS/overview.py --output {output:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})"
         " --log {log:q} {params.tiles:q}"
 
 

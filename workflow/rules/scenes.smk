@@ -12,17 +12,16 @@ if config["scenes"]:
             name:
                 f"scenes_{_batch}"
             output:
-                [path for tile in _members for path in TILES[_batch.split("-")[0]][tile].present()],
-            params:
-                folder=f"results/scenes/{_batch.split('-')[0]}",
-                tiles=_members,
-                settings=settings("scenes"),
-                code=code("scenes.py"),
+                files=[path for tile in _members for path in TILES[_batch.split("-")[0]][tile].present()],
             log:
                 f"results/logs/scenes/{_batch}.log",
             threads: 1
             resources:
                 mem_mb=more_memory(2000),
+            params:
+                tiles=_members,
+                settings=settings("scenes"),
+                code=code("scenes.py"),
             shell:
-                "python {SCRIPTS}/scenes.py --folder {params.folder:q} --settings {params.settings:q}"
+                "python $SCRIPTS/scenes.py --folder $(dirname {output.files[0]:q}) --settings {params.settings:q}"
                 " --log {log:q} {params.tiles:q}"

@@ -16,16 +16,16 @@ rule score:
         scores="results/scores/scores.json",
         tiles="results/scores/tiles.csv",
         buildings="results/scores/buildings.csv",
-    params:
-        settings=settings("score"),
-        code=code("score.py"),
     log:
         "results/logs/score.log",
     threads: 1
     resources:
         mem_mb=more_memory(4000),
+    params:
+        settings=settings("score"),
+        code=code("score.py"),
     shell:
-        "python {SCRIPTS}/score.py --table {input.table:q} --buildings results/buildings --tiles results/tiles"
+        "python $SCRIPTS/score.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})"
         " --scores {output.scores:q} --per-tile {output.tiles:q} --per-building {output.buildings:q}"
         " --settings {params.settings:q} --log {log:q}"
 

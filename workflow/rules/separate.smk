@@ -14,17 +14,17 @@ for _batch, _members in BATCHES.items():
             probabilities=[f"results/probabilities/{tile}.tif" for tile in _members],
             images=images(_members),
         output:
-            [f"results/buildings/{tile}.tif" for tile in _members],
-        params:
-            settings=settings("separate"),
-            code=code("separate.py"),
+            tiles=[f"results/buildings/{tile}.tif" for tile in _members],
         log:
             f"results/logs/separate/{_batch}.log",
         threads: 1
         resources:
             mem_mb=more_memory(4000),
+        params:
+            settings=settings("separate"),
+            code=code("separate.py"),
         shell:
-            "python {SCRIPTS}/separate.py --folder results/buildings --tiles results/tiles"
+            "python $SCRIPTS/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})"
             " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
 
 
@@ -37,16 +37,16 @@ rule outline:
         images=images(NAMES["test"]),
     output:
         "results/buildings/buildings.gpkg",
-    params:
-        code=code("outline.py"),
     log:
         "results/logs/outline.log",
     threads: 1
     resources:
         mem_mb=more_memory(4000),
+    params:
+        code=code("outline.py"),
     shell:
-        "python {SCRIPTS}/outline.py --table {input.table:q} --buildings results/buildings"
-        " --probabilities results/probabilities --tiles results/tiles --output {output:q} --log {log:q}"
+        "python $SCRIPTS/outline.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q})"
+        " --probabilities $(dirname {input.probabilities[0]:q}) --tiles $(dirname {input.images[0]:q}) --output {output:q} --log {log:q}"
 
 
 rule submission:
@@ -56,13 +56,13 @@ rule submission:
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
     output:
         "results/submission.txt",
-    params:
-        code=code("submission.py"),
     log:
         "results/logs/submission.log",
     threads: 1
+    params:
+        code=code("submission.py"),
     shell:
-        "python {SCRIPTS}/submission.py --table {input.table:q} --buildings results/buildings --output {output:q}"
+        "python $SCRIPTS/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output:q}"
         " --log {log:q}"
 
 

@@ -15,14 +15,14 @@ if not config["models"]:
             images=ancient(images(NAMES["train"])),
         output:
             "results/folds/folds.csv",
-        params:
-            settings=settings("split"),
-            code=code("split.py"),
         log:
             "results/logs/split.log",
         threads: 1
+        params:
+            settings=settings("split"),
+            code=code("split.py"),
         shell:
-            "python {SCRIPTS}/split.py --output {output:q} --tiles results/tiles --settings {params.settings:q}"
+            "python $SCRIPTS/split.py --output {output:q} --tiles $(dirname {input.images[0]:q}) --settings {params.settings:q}"
             " --log {log:q} {input.tables:q}"
 
     rule folds:

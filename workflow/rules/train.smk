@@ -13,21 +13,21 @@ if not config["models"]:
             warmup="results/warmups/fold-{fold}.safetensors",
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
-            multiext("results/models/fold-{fold}", ".safetensors", ".csv"),
-        params:
-            settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
-            code=code("train.py"),
-            checkpoint="results/checkpoints/train-{fold}.pt",
+            multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/train/fold-{fold}.log",
         threads: 4
         resources:
             gpu=1,
             mem_mb=more_memory(8000),
+        params:
+            settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
+            code=code("train.py"),
+            checkpoint="results/checkpoints/train-{fold}.pt",
         shell:
-            "python {SCRIPTS}/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles results/tiles"
+            "python $SCRIPTS/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})"
             " --warmup {input.warmup:q}"
-            " --output {output[0]:q} --history {output[1]:q} --checkpoint {params.checkpoint:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 
     rule models:

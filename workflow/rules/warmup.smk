@@ -13,20 +13,20 @@ if not config["models"]:
             # The table holds the tiles' hashes: it says whether they have changed.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
-            multiext("results/warmups/fold-{fold}", ".safetensors", ".csv"),
-        params:
-            settings=settings("split", "model", "input", "sample", "augment", "optimize", "warmup"),
-            code=code("warmup.py"),
-            checkpoint="results/checkpoints/warmup-{fold}.pt",
+            multiext("results/warmups/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/warmup/fold-{fold}.log",
         threads: 4
         resources:
             gpu=1,
             mem_mb=more_memory(8000),
+        params:
+            settings=settings("split", "model", "input", "sample", "augment", "optimize", "warmup"),
+            code=code("warmup.py"),
+            checkpoint="results/checkpoints/warmup-{fold}.pt",
         shell:
-            "python {SCRIPTS}/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles results/tiles"
-            " --output {output[0]:q} --history {output[1]:q} --checkpoint {params.checkpoint:q}"
+            "python $SCRIPTS/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 
     rule warmups:

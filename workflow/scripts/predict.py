@@ -43,12 +43,12 @@ def load(path: Path, device: torch.device) -> tuple[nn.Module, dict]:
     state, recipe = weights.read_model(path)
     network = model.build(recipe["encoder"], recipe["decoder"], recipe["channels"])
     network.load_state_dict(state)
-    return network.to(device, memory_format=torch.channels_last).eval(), recipe
+    return devices.place(network, device).eval(), recipe
 
 
 if __name__ == "__main__":
     parser = console.parser(__doc__)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="one model, or with --folds all, in order")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="one; with --folds all, in order")
     parser.add_argument("--folds", type=Path, help="folds.csv: each tile by the model of the fold that held it out")
     parser.add_argument("--folder", type=Path, required=True, help="where the probabilities go")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")

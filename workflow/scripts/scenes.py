@@ -37,7 +37,7 @@ def generate(name: str, folder: Path, scenes: dict[str, Any]) -> None:
     """Generates the files of one tile."""
     match = re.fullmatch(r"(\w+)_(train|test)_(\d+)", name)
     if not match or match[1] not in TOWNS:
-        raise InputError(f"{name}: not the name of a generated tile, <town>_<train|test>_<number>; towns: {list(TOWNS)}")
+        raise InputError(f"{name}: a generated tile is named <town>_<train|test>_<number>; towns: {', '.join(TOWNS)}")
     town, set_name, number = match[1], match[2], int(match[3])
     place = number + (TEST_SEEDS_START if set_name == "test" else 0)
     scene = make_scene(scenes["seed"] + place, scenes["size"], town, label_noise=set_name == "train")

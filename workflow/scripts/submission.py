@@ -12,8 +12,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Writes the tiles in the order of their names."""
     table = pd.read_csv(arguments.table)
     names = sorted(table.loc[table["set"] == "test", "tile"])
-    pairs = ((name, rasters.read(arguments.buildings / f"{name}.tif")) for name in console.progress(names, "submission"))
-    submission.write(arguments.output, pairs)
+    shown = console.progress(names, "submission")
+    submission.write(arguments.output, ((name, rasters.read(arguments.buildings / f"{name}.tif")) for name in shown))
     console.LOG.info("wrote %d tiles to %s", len(names), arguments.output)
 
 

@@ -1,4 +1,4 @@
-"""Which crops a training step sees: a function of seed, fold, epoch and step alone, so that any step can be repeated."""
+"""Which crops a training step sees: a function of seed, fold, epoch and step alone, so that any can be repeated."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -47,4 +47,3 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """A progress bar on a terminal, and nothing elsewhere."""
     yield from tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
-

@@ -4,6 +4,7 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -11,6 +12,12 @@ PRECISIONS = ("auto", "fp32", "bf16")
 def choose() -> torch.device:
     """The GPU where there is one, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """Moves a network to a device, its weights laid out channels last, as convolutions like them best."""
+    network.to(device)
+    return network.to(memory_format=torch.channels_last)
 
 
 def make_repeatable(seed: int, threads: int) -> None:

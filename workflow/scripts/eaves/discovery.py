@@ -1,6 +1,8 @@
 """Which tiles there are: file names only, so that a missing file is known before anything runs."""
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +18,7 @@ _SAFE = re.compile(r"[\w.+-]+")
 
 @dataclass(frozen=True)
 class TileFiles:
-    """The files of one tile. `gti` holds instance ids; `gtl` says what is building (6), ground (2) or uncertain (65)."""
+    """The files of one tile. `gti` holds instance ids; `gtl` says building (6), ground (2) or uncertain (65)."""
 
     rgb: Path
     dsm: Path
@@ -46,7 +48,7 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
         raise InputError(f"{folder}: no such folder; {_advice(folder)}")
     found: dict[str, dict[str, Path]] = {}
     faults = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_files(folder)):
         match = _NAME.fullmatch(path.name)
         if not match or not path.is_file():
             continue
@@ -71,6 +73,15 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     if faults:
         raise InputError("\n".join(faults))
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Everything in a folder and below, through links to folders too, but into none twice."""
+    seen = set()
+    for root, _, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(root)) not in seen:
+            seen.add(real)
+            yield from (Path(root) / name for name in names)
 
 
 def _advice(folder: Path) -> str:
@@ -126,7 +137,9 @@ def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> N
     both = sorted(set(train) & set(test))
     if both:
         raise InputError(
-            "\n".join(f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one" for tile in both)
+            "\n".join(
+                f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one" for tile in both
+            )
         )
 
 

@@ -83,7 +83,9 @@ def train_fold(
     arguments.history.parent.mkdir(parents=True, exist_ok=True)
     columns = ["epoch", "phase", "lr", "loss", "dice", "val_loss", "val_dice"]
     pd.DataFrame(history, columns=columns).to_csv(arguments.history, index=False, float_format="%.6g")
-    weights.save_model(arguments.output, network, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings})
+    weights.save_model(
+        arguments.output, network, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings}
+    )
     checkpoints.remove(arguments.checkpoint)
 
 

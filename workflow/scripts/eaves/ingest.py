@@ -59,14 +59,13 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
             unknown, colours, surface, ground = 0, 0, 0, 0
             with rasters.created_map(image_file, "int16", BANDS, on_grid, tiles.NODATA) as image:
                 for window in _strips(rgb.width, rgb.height):
-                    dsm_m, dtm_m = dsm.read(1, window=window), dtm.read(1, window=window)
-                    for heights, source, path in ((dsm_m, dsm, files.dsm), (dtm_m, dtm, files.dtm)):
-                        _check_heights(heights, source.nodata, path)
+                    dsm_m, dtm_m = _read_heights(dsm, files.dsm, window), _read_heights(dtm, files.dtm, window)
                     height_m, valid = tiles.height_above_ground(dsm_m, dtm_m, dsm.nodata, dtm.nodata)
-                    pixels = rgb.read(settings["bands"], window=window)
+                    with rasters.faults_named(files.rgb):
+                        pixels = rgb.read(settings["bands"], window=window)
+                        coloured = rgb.dataset_mask(window=window) > 0
                     if limits:
                         pixels = tiles.to_eight_bits(pixels, *limits)
-                    coloured = rgb.dataset_mask(window=window) > 0
                     rows = slice(window.row_off, window.row_off + window.height)
                     image[rows] = np.moveaxis(tiles.pack(pixels, coloured, height_m), 0, 2)
                     unknown += int((~valid).sum())
@@ -125,8 +124,6 @@ def _colour_limits(rgb: rasterio.DatasetReader, path: Path, settings: dict[str, 
     """The values that become 0 and 255, or None where the colours have 8 bits already and no range is set."""
     if settings["rgb_range"] != "auto":
         low, high = settings["rgb_range"]
-        if high <= low:
-            raise InputError(f"configuration: prepare.rgb_range is [{low}, {high}]: the second must be larger")
         return float(low), float(high)
     if rgb.dtypes[0] == "uint8":
         return None
@@ -166,7 +163,12 @@ class _OnGrid:
         self._check_overlap(source)
         nodata = source.nodata if source.nodata is not None else -32767.0
         self._reader = WarpedVRT(
-            source, **self.grid, resampling=Resampling.bilinear, src_nodata=source.nodata, nodata=nodata, dtype="float32"
+            source,
+            **self.grid,
+            resampling=Resampling.bilinear,
+            src_nodata=source.nodata,
+            nodata=nodata,
+            dtype="float32",
         )
         return self._reader
 
@@ -200,20 +202,27 @@ def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
     return bool(np.abs(offsets).max() < GRID_TOLERANCE_PX)
 
 
-def _check_heights(heights: np.ndarray, nodata: float | None, path: Path) -> None:
-    known = heights[tiles.known(heights, nodata)]
+def _read_heights(source: rasterio.DatasetReader, path: Path, window: Window) -> np.ndarray:
+    """Reads a strip of a height model and refuses what cannot be a height."""
+    with rasters.faults_named(path):
+        heights = source.read(1, window=window)
+    known = heights[tiles.known(heights, source.nodata)]
+    resampled = isinstance(source, WarpedVRT)
+    declared = (source.src_dataset if resampled else source).nodata
     strange = int(np.isnan(known).sum())
     if strange:
         raise InputError(
-            f"{path}: {strange} heights are NaN, but the file's nodata value is {nodata}; "
+            f"{path}: {strange} heights are NaN, but the file's nodata value is {declared}; "
             f"declare it (gdal_edit.py -a_nodata nan {path}) or fill the gaps"
         )
     if known.size and (known.min() < LOWEST_M or known.max() > HIGHEST_M):
         value = float(known.min() if known.min() < LOWEST_M else known.max())
+        meant = "<value>" if resampled else f"{value:g}"  # resampling has mixed it with heights
         raise InputError(
-            f"{path}: a height of {value:g} m, but the file's nodata value is {nodata}; if {value:g} means nodata, "
-            f"declare it (gdal_edit.py -a_nodata {value:g} {path}); heights must be metres"
+            f"{path}: a height of {value:g} m, but the file's nodata value is {declared}; if {value:g} comes from "
+            f"nodata, declare it (gdal_edit.py -a_nodata {meant} {path}); heights must be metres"
         )
+    return heights
 
 
 def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) -> int:
@@ -225,7 +234,8 @@ def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) ->
         strange = sorted({int(value) for value in np.unique(gtl)} - tiles.GTL_VALUES)
         if strange:
             raise InputError(
-                f"{files.gtl}: the values {strange[:5]} are none of 2 (ground), 6 (building), 65 (uncertain); correct the file"
+                f"{files.gtl}: the values {strange[:5]} are none of 2 (ground), 6 (building) and 65 (uncertain); "
+                "write the classes again"
             )
     truth = tiles.signed_truth(gti, gtl)
     with rasters.created_map(truth_file, "int32", ("building",), on_grid) as out:

@@ -1,6 +1,7 @@
 """The network: an encoder from the model library, the winner's decoder on top, one logit per pixel."""
 
 import math
+from typing import Any
 
 import timm
 import torch
@@ -57,9 +58,7 @@ class Network(nn.Module):
         return self.head(full)
 
 
-def build(
-    encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, weights: str | None = None
-) -> nn.Module:
+def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, weights: str | None = None) -> nn.Module:
     """Builds the network.
 
     Args:
@@ -83,7 +82,8 @@ def build(
             f"configuration: model.encoder is {encoder!r}: {error}; "
             "name a model of timm with feature maps, e.g. resnet34"
         ) from error
-    reductions = body.feature_info.reduction()
+    scales: Any = body.feature_info
+    reductions = scales.reduction()
     if reductions != [2, 4, 8, 16, 32]:
         raise InputError(
             f"configuration: model.encoder is {encoder!r}, with feature maps at 1/{', 1/'.join(map(str, reductions))}; "
@@ -91,7 +91,7 @@ def build(
         )
     if weights not in (None, "none"):
         load_encoder(body, encoder, weights, channels)
-    return Network(body, body.feature_info.channels())
+    return Network(body, scales.channels())
 
 
 def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
@@ -118,9 +118,7 @@ def with_height(network: nn.Module, encoder: str, decoder: str = "unet") -> nn.M
     layers = list(wider.named_modules())
     after = next(name for name, layer in layers if isinstance(layer, nn.BatchNorm2d))
     kept = {
-        name: value
-        for name, value in network.state_dict().items()
-        if not name.startswith((f"{anew}.", f"{after}."))
+        name: value for name, value in network.state_dict().items() if not name.startswith((f"{anew}.", f"{after}."))
     }
     wider.load_state_dict(kept, strict=False)
     return wider

@@ -39,9 +39,19 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
     """
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
+    with faults_named(path), rasterio.open(path) as dataset:
+        yield dataset
+
+
+@contextmanager
+def faults_named(path: Path) -> Iterator[None]:
+    """Names the file in a fault of reading it; where several are open at a time, each is read inside its own.
+
+    Raises:
+        InputError: the file is no raster, or ends too early.
+    """
     try:
-        with rasterio.open(path) as dataset:
-            yield dataset
+        yield
     except RasterioIOError as error:
         reason = str(error.__cause__ or error).replace(f"{path}: ", "").strip()
         raise InputError(
@@ -90,13 +100,13 @@ def created_map(
         with tifffile.TiffFile(memory) as tiff:
             found = tiff.pages.first.tags
             extra = [(tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in found if tag.code in _GEO_TAGS]
+    layout: dict[str, Any] = {"photometric": "minisblack", "metadata": None, "software": False}
+    if len(bands) > 1:
+        layout |= {"planarconfig": "contig", "extrasamples": ("unspecified",) * (len(bands) - 1)}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        pixels = tifffile.memmap(
-            temporary, shape=shape, dtype=dtype, photometric="minisblack", planarconfig="contig" if len(bands) > 1 else None,
-            metadata=None, software=False, extratags=extra, extrasamples=("unspecified",) * (len(bands) - 1),
-        )  # fmt: skip
+        pixels = tifffile.memmap(temporary, shape=shape, dtype=dtype, extratags=extra, **layout)
         yield pixels
         pixels.flush()
         del pixels

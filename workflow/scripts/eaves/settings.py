@@ -25,9 +25,31 @@ def check(config: dict[str, Any], schema_file: Path = SCHEMA) -> None:
         InputError: one line per fault, with the key, its value and what is allowed.
     """
     schema = yaml.safe_load(schema_file.read_text())
-    faults = sorted(jsonschema.Draft202012Validator(schema).iter_errors(config), key=lambda fault: list(fault.path))
-    if faults:
-        raise InputError("\n".join(_sentence(fault, schema) for fault in faults))
+    kind = jsonschema.Draft202012Validator
+    found = kind(schema, format_checker=kind.FORMAT_CHECKER).iter_errors(config)
+    faults = [_sentence(fault, schema) for fault in sorted(found, key=lambda fault: list(fault.path))]
+    if faults := faults or _contradictions(config):
+        raise InputError("\n".join(faults))
+
+
+def _contradictions(config: dict[str, Any]) -> list[str]:
+    """One line for each pair of values that are fine by themselves and cannot be together, which no schema can tell."""
+    prepare, predict, separate = config["prepare"], config["predict"], config["separate"]
+    faults = []
+    for key in ("rgb_range", "rgb_percentiles"):
+        if prepare[key] != "auto" and prepare[key][0] >= prepare[key][1]:
+            faults.append(f"configuration: prepare.{key} is {prepare[key]}: the second must be larger than the first")
+    if 2 * predict["overlap"] >= predict["window"]:
+        faults.append(
+            f"configuration: predict.overlap is {predict['overlap']}: less than half of predict.window, "
+            f"{predict['window']}; lower the one or raise the other"
+        )
+    if separate["low"] > separate["high"]:
+        faults.append(
+            f"configuration: separate.low is {separate['low']}: at most separate.high, {separate['high']}; "
+            "lower the one or raise the other"
+        )
+    return faults
 
 
 def _sentence(fault: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
@@ -65,8 +87,9 @@ def section(text: str | None, *names: str) -> dict[str, Any]:
         path = Path(text) if text else CONFIG
         try:
             given = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; --settings takes a YAML file or JSON") from error
+        except (OSError, yaml.YAMLError) as error:
+            why = " ".join(str(error).split())
+            raise InputError(f"{path}: cannot be read ({why}); --settings takes a YAML file or JSON") from error
         check(given)
     missing = [name for name in names if name not in given]
     if missing:

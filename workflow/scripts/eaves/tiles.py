@@ -38,7 +38,8 @@ def height_above_ground(
         raise ValueError(f"DSM {dsm.shape} and DTM {dtm.shape} are not on one grid")
     valid = known(dsm, dsm_nodata) & known(dtm, dtm_nodata)
     height_m = np.full(dsm.shape, np.nan, np.float32)
-    np.subtract(dsm, dtm, out=height_m, where=valid, casting="same_kind")
+    # In float32 whatever the files hold: unsigned integers would wrap around below the ground.
+    np.subtract(dsm, dtm, out=height_m, where=valid, dtype=np.float32, casting="same_kind")
     return height_m, valid
 
 
@@ -46,7 +47,9 @@ def known(heights: np.ndarray, nodata: float | None) -> np.ndarray:
     """Where a height model has a height: (H, W) bool. `nodata` may be NaN, or None where every pixel counts."""
     if nodata is None:
         return np.ones(heights.shape, bool)
-    return ~np.isnan(heights) if np.isnan(nodata) else heights != np.float32(nodata)
+    if np.isnan(nodata):
+        return ~np.isnan(heights)
+    return heights != (heights.dtype.type(nodata) if heights.dtype.kind == "f" else nodata)
 
 
 def to_eight_bits(rgb: np.ndarray, low: float, high: float) -> np.ndarray:

