@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
 def centre(path: Path) -> tuple[float, float]:
     """The middle of a tile, in its CRS."""
     grid = rasters.grid(path)
-    return grid["transform"] * (grid["width"] / 2, grid["height"] / 2)
+    return grid["transform"] @ (grid["width"] / 2, grid["height"] / 2)
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
         return False
     inverse = ~on_grid["transform"]
     corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
-    offsets = np.array([inverse * (source.transform * corner) for corner in corners]) - np.array(corners)
+    offsets = np.array([inverse @ (source.transform @ corner) for corner in corners]) - np.array(corners)
     return bool(np.abs(offsets).max() < GRID_TOLERANCE_PX)
 
 
