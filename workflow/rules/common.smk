@@ -102,6 +102,14 @@ def prediction_folders(batch):
     return [f"results/predictions/fold-{fold}" for fold in range(len(MODELS))]
 
 
+def share_of_cores(wildcards):
+    """Threads of a job that computes on the network: so many that every fold can run at once, within 1..8.
+
+    On few cores, several jobs of one thread finish sooner than one after the other with all of them.
+    """
+    return min(8, max(1, (workflow.cores or 4 * len(FOLDS)) // len(FOLDS)))
+
+
 def more_memory(mb):
     """A memory request that grows with every retry."""
 

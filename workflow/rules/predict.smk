@@ -19,7 +19,7 @@ for _batch, _members in batches_of("test").items():
                 tiles=[f"results/predictions/fold-{_fold}/{tile}.tif" for tile in _members],
             log:
                 f"results/logs/predict/{_batch}-fold-{_fold}.log",
-            threads: 4
+            threads: share_of_cores
             resources:
                 gpu=1,
                 mem_mb=more_memory(8000),
@@ -46,7 +46,7 @@ if not config["models"]:
                 tiles=[f"results/predictions/out-of-fold/{tile}.tif" for tile in _members],
             log:
                 f"results/logs/predict/{_batch}-out-of-fold.log",
-            threads: 4
+            threads: share_of_cores
             resources:
                 gpu=1,
                 mem_mb=more_memory(8000),

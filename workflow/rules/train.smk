@@ -16,7 +16,9 @@ if not config["models"]:
             multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/train/fold-{fold}.log",
-        threads: 4
+        # Training goes before inference: the last fold is what everything else waits for.
+        priority: 10
+        threads: share_of_cores
         resources:
             gpu=1,
             mem_mb=more_memory(8000),

@@ -74,8 +74,8 @@ def section(text: str | None, *names: str) -> dict[str, Any]:
     """Gives the blocks of the configuration that a script works by.
 
     Args:
-        text: the blocks as JSON, as the workflow passes them, or a YAML file; None takes the config.yaml of the
-            repository, for a script that is run by hand.
+        text: the blocks as JSON, as the workflow passes them; or, for a script that is run by hand, a YAML file laid
+            over the repository's config.yaml; None takes that as it is.
         names: the blocks wanted.
 
     Raises:
@@ -95,3 +95,17 @@ def section(text: str | None, *names: str) -> dict[str, Any]:
     if missing:
         raise InputError(f"the settings have no block {', '.join(missing)}")
     return {name: given[name] for name in names}
+
+
+def laid_over(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Merges an overlay into a configuration, block by block, as Snakemake's `--configfile` does.
+
+    Example:
+        >>> laid_over({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 4}})
+        {'a': {'b': 4, 'c': 2}, 'd': 3}
+    """
+    merged = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = laid_over(merged[key], value) if both else value
+    return merged

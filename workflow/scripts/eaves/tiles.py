@@ -79,7 +79,7 @@ def pack(rgb: np.ndarray, rgb_valid: np.ndarray, height_m: np.ndarray) -> np.nda
         (4, H, W) int16: R, G, B, height in cm; NODATA where unknown.
     """
     image = np.empty((4, *rgb_valid.shape), np.int16)
-    image[:3] = np.where(rgb_valid, rgb, NODATA)
+    image[:3] = np.where(rgb_valid, rgb.astype(np.int16), np.int16(NODATA))
     height_cm = np.clip(np.rint(height_m * CM_PER_M), -HEIGHT_LIMIT_CM, HEIGHT_LIMIT_CM)
     image[3] = np.where(np.isnan(height_m), NODATA, np.nan_to_num(height_cm)).astype(np.int16)
     return image

@@ -111,8 +111,10 @@ def _from_file(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as weights ({error}); download it again") from error
+    except Exception as error:  # an unpickler raises whatever it stumbles over
+        raise InputError(
+            f"{path}: cannot be read as weights ({type(error).__name__}); damaged or no file of weights: get it again"
+        ) from error
 
 
 def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
