@@ -1,0 +1,27 @@
+"""What many tests share: one valid raw tile, and one finished run of the whole workflow on a toy."""
+
+import os
+from pathlib import Path
+
+# Before torch and OpenMP come in: small arrays gain nothing from threads that wait for each other on shared cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import pytest
+from toy import OVERLAY, ToyRun, snakemake, write_tile
+
+from eaves.discovery import TileFiles
+
+
+@pytest.fixture
+def raw_tile(tmp_path: Path) -> TileFiles:
+    """A valid tile in a folder of its own; tests spoil one file of it."""
+    return write_tile(tmp_path / "raw", "A_1")
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
+    """The whole workflow, run once on generated tiles."""
+    folder = tmp_path_factory.mktemp("toy")
+    done = snakemake(folder, overlay=OVERLAY)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return ToyRun(folder)

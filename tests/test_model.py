@@ -1,0 +1,76 @@
+"""The network is the winner's, and takes images of any size."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from eaves import model
+
+
+@pytest.fixture(scope="module")
+def winner():
+    torch.manual_seed(1)
+    return model.build("resnet34", "unet", channels=4)
+
+
+def convolutions(module):
+    return [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+
+
+def test_the_winners_network_has_as_many_parameters(winner):
+    assert sum(parameter.numel() for parameter in winner.parameters()) == 24_514_753
+
+
+def test_the_decoder_is_the_winners(winner):
+    decoder = [*winner.blocks, winner.full, winner.head]
+    shapes = [(c.in_channels, c.out_channels) for part in decoder for c in convolutions(part)]
+    steps = [(512, 256), (512, 256), (256, 128), (256, 128), (128, 64), (128, 64), (64, 64), (128, 64)]
+    assert shapes == [*steps, (64, 32), (32, 1)]
+    assert not [layer for part in decoder for layer in part.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for convolution in (c for part in decoder for c in convolutions(part)):
+        expected = math.sqrt(2 / (9 * convolution.out_channels))
+        count = convolution.weight.numel()
+        assert convolution.weight.std().item() == pytest.approx(expected, rel=4 / math.sqrt(2 * count))
+        assert abs(convolution.weight.mean().item()) < 4 * expected / math.sqrt(count)
+        assert not convolution.bias.any()
+
+
+@pytest.mark.parametrize("encoder", ["resnet34", "tf_efficientnet_lite0"])
+def test_with_heights_the_first_layer_starts_anew_and_all_else_is_kept(encoder):
+    network = model.build(encoder, channels=3)
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.add_(3)  # nothing as it starts
+    wider = model.with_height(network, encoder)
+    before, after = network.state_dict(), wider.state_dict()
+    assert before.keys() == after.keys()
+    anew = {name for name in after if before[name].shape != after[name].shape or not before[name].equal(after[name])}
+    first = list(after)[: len(anew)]
+    assert anew == set(first)
+    assert sorted(name.split(".")[-1] for name in anew) == sorted(
+        ["weight", "weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    )
+    _, convolution = model.first_convolution(wider)
+    assert convolution.in_channels == 4
+    spread = math.sqrt(2 / (convolution.kernel_size[0] ** 2 * convolution.out_channels))
+    assert convolution.weight.std().item() == pytest.approx(spread, rel=0.1)
+    for name in anew - {next(iter(after))}:
+        assert set(after[name].flatten().tolist()) == {1.0 if name.endswith(("weight", "running_var")) else 0.0}
+
+
+@pytest.mark.parametrize("encoder", ["resnet34", "tf_efficientnet_lite0"])
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (33, 70), (101, 47)])
+def test_logits_have_the_size_of_the_image(winner, encoder, height, width):
+    network = winner if encoder == "resnet34" else model.build(encoder)
+    with torch.no_grad():
+        logits = network.eval()(torch.zeros(2, 4, height, width))
+    assert logits.shape == (2, 1, height, width)
+    assert torch.isfinite(logits).all()
+
+
+def test_every_parameter_learns(winner):
+    winner.train()(torch.randn(2, 4, 64, 64)).square().mean().backward()
+    assert not [name for name, parameter in winner.named_parameters() if parameter.grad is None]
+    winner.zero_grad()

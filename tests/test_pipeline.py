@@ -1,0 +1,325 @@
+"""The whole workflow on a toy: what it makes, when it does nothing, and that it makes the same again, bit for bit."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import rasterio
+import tifffile
+import torch
+from sklearn.model_selection import KFold
+from toy import CONFIG, OVERLAY, SCRIPTS, SIZE, ToyRun, environment, merged, read, run, snakemake
+
+from eaves import model, submission, weights
+from eaves.fold_training import BLOCKS
+from eaves.inference import predict_strips
+from eaves.scoring import score_tile
+from eaves.tiles import NODATA
+
+pytestmark = pytest.mark.pipeline
+
+SETTINGS = merged(CONFIG, OVERLAY)
+FOLDS = range(OVERLAY["split"]["folds"])
+NOTHING = "Nothing to be done"
+
+
+def labels_of(toy: ToyRun) -> dict[str, np.ndarray]:
+    return {tile: read(toy.results / "buildings" / f"{tile}.tif") for tile in toy.tiles("test")}
+
+
+def jobs(output: str) -> set[str]:
+    """The rules in Snakemake's table of jobs, without the batch's or fold's suffix."""
+    table = output.split("Job stats:")[1].split("\n\n")[0]
+    return {re.split(r"_(?=train-|test-)", name)[0] for name in re.findall(r"^(\w\S*) +\d+ *$", table, re.MULTILINE)}
+
+
+def test_all_artifacts_are_there_and_no_others(toy_run):
+    train, test = toy_run.tiles("train"), toy_run.tiles("test")
+    assert (len(train), len(test)) == (OVERLAY["scenes"]["train"], OVERLAY["scenes"]["test"])
+    expected = {"tiles/tiles.csv", "folds/folds.csv", "buildings/buildings.gpkg", "submission.txt", "overview.png"}
+    expected |= {f"scores/{name}" for name in ("scores.json", "tiles.csv", "buildings.csv")}
+    ends = ("safetensors", "csv")
+    expected |= {f"{stage}/fold-{k}.{end}" for stage in ("warmups", "models") for k in FOLDS for end in ends}
+    expected |= {f"tiles/{tile}_{kind}.tif" for tile in train + test for kind in ("image", "truth")}
+    expected |= {f"{stage}/{tile}.tif" for tile in train + test for stage in ("probabilities", "buildings")}
+    expected |= {f"predictions/fold-{k}/{tile}.tif" for k in FOLDS for tile in test}
+    expected |= {f"predictions/out-of-fold/{tile}.tif" for tile in train}
+    found = {path.relative_to(toy_run.results).as_posix() for path in toy_run.results.rglob("*") if path.is_file()}
+    assert {path for path in found if not re.match(r"(scenes|logs|benchmarks|tiles/batches)/", path)} == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bands", "dtype", "nodata"),
+    [
+        ("tiles/{}_image.tif", 4, "int16", NODATA),
+        ("tiles/{}_truth.tif", 1, "int32", None),
+        ("predictions/*/{}.tif", 1, "float32", None),
+        ("probabilities/{}.tif", 1, "float32", None),
+        ("buildings/{}.tif", 1, "int32", None),
+    ],
+)
+def test_rasters_lie_where_the_orthophoto_lies(toy_run, pattern, bands, dtype, nodata):
+    for tile in toy_run.tiles("train") + toy_run.tiles("test"):
+        with rasterio.open(toy_run.raw(tile, "RGB")) as rgb:
+            place = (rgb.crs, rgb.transform, rgb.shape)
+        found = list(toy_run.results.glob(pattern.format(tile)))
+        assert found
+        for path in found:
+            with rasterio.open(path) as dataset:
+                assert (dataset.crs, dataset.transform, dataset.shape) == place
+                assert (dataset.count, dataset.dtypes[0], dataset.nodata) == (bands, dtype, nodata)
+
+
+def test_prepared_tiles_hold_the_raw_files(toy_run):
+    tile = toy_run.tiles("train")[0]
+    image = tifffile.memmap(toy_run.results / "tiles" / f"{tile}_image.tif", mode="r")
+    rgb, dsm, dtm = (read(toy_run.raw(tile, kind)) for kind in ("RGB", "DSM", "DTM"))
+    known = (dsm != -32767) & (dtm != -32767)
+    assert 0 < (~known).sum() < known.sum()
+    np.testing.assert_array_equal(image[..., :3], np.moveaxis(rgb, 0, 2))
+    np.testing.assert_allclose(image[known, 3], 100 * (dsm - dtm)[known], atol=0.51)
+    assert (image[~known, 3] == NODATA).all()
+    truth = tifffile.memmap(toy_run.results / "tiles" / f"{tile}_truth.tif", mode="r")
+    np.testing.assert_array_equal(np.abs(truth), read(toy_run.raw(tile, "GTI")))
+
+
+def test_table_of_tiles(toy_run):
+    table = pd.read_csv(toy_run.results / "tiles" / "tiles.csv").set_index("tile")
+    assert list(table.index) == [*toy_run.tiles("test"), *toy_run.tiles("train")]
+    assert (table[["width", "height"]] == SIZE).all(axis=None)
+    for tile, row in table.iterrows():
+        for kind in ("image", "truth"):
+            path = toy_run.results / "tiles" / f"{tile}_{kind}.tif"
+            assert row[f"{kind}_sha256"] == sha256(path.read_bytes()).hexdigest()
+        truth = read(toy_run.results / "tiles" / f"{tile}_truth.tif")
+        assert row["buildings"] == len(set(truth[truth != 0].tolist()))
+        height = read(toy_run.results / "tiles" / f"{tile}_image.tif")[3]
+        assert row["nodata"] == pytest.approx((height == NODATA).mean(), abs=1e-6)
+    assert table["sha256"].nunique() == len(table)
+
+
+def test_folds_are_those_of_scikit_learn_over_the_sorted_tiles(toy_run):
+    table = pd.read_csv(toy_run.results / "folds" / "folds.csv")
+    assert list(table.columns) == ["tile", "fold", "sha256"]
+    tiles = sorted(toy_run.tiles("train"))
+    splits = KFold(len(FOLDS), shuffle=True, random_state=CONFIG["split"]["seed"]).split(tiles)
+    expected = {tiles[number]: fold for fold, (_, held_out) in enumerate(splits) for number in held_out}
+    assert dict(zip(table["tile"], table["fold"], strict=True)) == expected
+
+
+def test_models_carry_recipe_and_history(toy_run):
+    for stage, phases in (("warmups", ["warmup"]), ("models", ["main", "decay", "final"])):
+        for fold in FOLDS:
+            state, recipe = weights.read_model(toy_run.results / stage / f"fold-{fold}.safetensors")
+            assert recipe["encoder"] == OVERLAY["model"]["encoder"]
+            assert recipe["input"] == CONFIG["input"]
+            assert (recipe["fold"], recipe["channels"]) == (fold, 3 if stage == "warmups" else 4)
+            assert recipe["trained"]["sample"] == SETTINGS["sample"]
+            model.build(recipe["encoder"], recipe["decoder"], recipe["channels"]).load_state_dict(state)
+            history = pd.read_csv(toy_run.results / stage / f"fold-{fold}.csv")
+            assert list(history["phase"]) == phases
+            assert list(history["epoch"]) == list(range(1, len(phases) + 1))
+            assert np.isfinite(history[["lr", "loss", "dice", "val_loss", "val_dice"]].to_numpy()).all()
+    assert not list((toy_run.results / "checkpoints").glob("*"))
+
+
+def test_training_tiles_are_predicted_by_the_model_that_has_not_seen_them(toy_run):
+    table = pd.read_csv(toy_run.results / "folds" / "folds.csv")
+    settings = {"input": SETTINGS["input"], "predict": SETTINGS["predict"]}
+    for fold, tile in table.groupby("fold")["tile"].first().items():
+        image = tifffile.memmap(toy_run.results / "tiles" / f"{tile}_image.tif", mode="r")
+        found = read(toy_run.results / "predictions" / "out-of-fold" / f"{tile}.tif")
+        by_model = []
+        for number in FOLDS:
+            state, recipe = weights.read_model(toy_run.results / "models" / f"fold-{number}.safetensors")
+            network = model.build(recipe["encoder"], recipe["decoder"], recipe["channels"]).eval()
+            network.load_state_dict(state)
+            strips = predict_strips(network, image, recipe["channels"], settings, torch.device("cpu"))
+            by_model.append(np.concatenate([strip for _, strip in strips]))
+        close = [bool(np.allclose(found, made, atol=1e-4)) for made in by_model]
+        assert close == [number == fold for number in FOLDS]
+
+
+def test_probabilities_are_the_mean_of_the_folds(toy_run):
+    for tile in toy_run.tiles("test"):
+        folds = [read(toy_run.results / "predictions" / f"fold-{fold}" / f"{tile}.tif") for fold in FOLDS]
+        assert not np.array_equal(*folds)
+        mean = read(toy_run.results / "probabilities" / f"{tile}.tif")
+        np.testing.assert_allclose(mean, np.mean(folds, axis=0), atol=1e-6)
+        assert mean.min() >= 0
+        assert mean.max() <= 1
+
+
+def test_scores_tell_what_the_library_tells(toy_run):
+    scores = json.loads((toy_run.results / "scores" / "scores.json").read_text())
+    per_tile = pd.read_csv(toy_run.results / "scores" / "tiles.csv")
+    buildings = pd.read_csv(toy_run.results / "scores" / "buildings.csv")
+    assert scores["rules"] == CONFIG["score"]
+    for group, set_name in (("out_of_fold", "train"), ("test", "test")):
+        rows = per_tile[per_tile["group"] == group].set_index("tile")
+        assert sorted(rows.index) == sorted(toy_run.tiles(set_name))
+        for tile, row in rows.iterrows():
+            truth = read(toy_run.results / "tiles" / f"{tile}_truth.tif")
+            found = read(toy_run.results / "buildings" / f"{tile}.tif")
+            unseen = read(toy_run.results / "tiles" / f"{tile}_image.tif")[3] == NODATA
+            score = score_tile(truth, found, unseen, **CONFIG["score"])
+            assert (row["tp"], row["fp"], row["fn"]) == (score.tp, score.fp, score.fn)
+            assert score.fp + score.fn > 0
+        assert scores[group]["tiles"] == len(rows)
+        assert scores[group]["f_score"] == pytest.approx(rows["f_score"].mean(), abs=1e-6)
+        for outcome in ("tp", "fp", "fn"):
+            assert scores[group][outcome] == rows[outcome].sum()
+        mine = buildings[buildings["tile"].isin(rows.index)]
+        assert ((mine["side"] == "truth") & (mine["outcome"] == "fn")).sum() == scores[group]["fn"]
+
+
+def test_buildings_become_outlines_and_a_submission(toy_run):
+    labels = labels_of(toy_run)
+    counts = {tile: int(found.max()) for tile, found in labels.items()}
+    assert sum(counts.values()) > 0
+    outlines = pyogrio.read_dataframe(toy_run.results / "buildings" / "buildings.gpkg")
+    columns = ["tile", "id", "area_m2", "perimeter_m", "height_m", "height_p95_m", "confidence", "touches_edge"]
+    assert list(outlines.columns) == [*columns, "geometry"]
+    assert outlines.crs.to_epsg() == 32617
+    assert outlines.is_valid.all()
+    assert outlines["confidence"].between(OVERLAY["separate"]["low"], 1).all()
+    for tile, found in labels.items():
+        mine = outlines[outlines["tile"] == tile]
+        assert sorted(mine["id"]) == list(range(1, counts[tile] + 1)) == sorted(set(found.flat) - {0})
+        np.testing.assert_allclose(mine["area_m2"], [(found == number).sum() / 4 for number in mine["id"]])
+        np.testing.assert_allclose(mine.area, mine["area_m2"])
+        with rasterio.open(toy_run.raw(tile, "RGB")) as rgb:
+            left, bottom, right, top = rgb.bounds
+        assert mine.total_bounds[0] >= left
+        assert mine.total_bounds[1] >= bottom
+        assert mine.total_bounds[2] <= right
+        assert mine.total_bounds[3] <= top
+    submitted = submission.read(toy_run.results / "submission.txt")
+    assert submitted.keys() == labels.keys()
+    for tile, found in labels.items():
+        np.testing.assert_array_equal(submitted[tile], found)
+
+
+def test_overview_is_a_picture(toy_run):
+    picture = cv2.imread(str(toy_run.results / "overview.png"))
+    assert picture is not None
+    assert picture.shape[0] >= SIZE * len(toy_run.tiles("test"))
+    assert picture.std() > 10
+
+
+def test_a_second_run_and_touched_inputs_cause_nothing(toy_run):
+    assert NOTHING in snakemake(toy_run.folder, overlay=OVERLAY).stderr
+    for path in [*(toy_run.results / "scenes").rglob("*.tif"), toy_run.results / "folds" / "folds.csv"]:
+        path.touch()
+    assert NOTHING in snakemake(toy_run.folder, overlay=OVERLAY).stderr
+
+
+def test_a_changed_threshold_separates_again_and_predicts_nothing(toy_run):
+    changed = merged(OVERLAY, {"separate": {"low": 0.21}})
+    planned = snakemake(toy_run.folder, "-n", overlay=changed)
+    assert jobs(planned.stdout + planned.stderr) >= {"separate", "outline", "submission", "score"}
+    assert not jobs(planned.stdout + planned.stderr) & {"prepare", "split", "warmup", "train", "predict", "merge"}
+
+
+@pytest.mark.parametrize(("set_name", "trained"), [("test", False), ("train", True)])
+def test_new_content_of_training_tiles_alone_trains_again(toy_run, set_name, trained):
+    raw = toy_run.raw(toy_run.tiles(set_name)[0], "GTI")
+    content, times = raw.read_bytes(), raw.stat()
+    try:
+        raw.write_bytes(content + b"more")
+        done = snakemake(toy_run.folder, "-n", overlay=OVERLAY)
+    finally:
+        raw.write_bytes(content)
+        os.utime(raw, ns=(times.st_atime_ns, times.st_mtime_ns))
+    planned = jobs(done.stdout + done.stderr)
+    assert {"prepare", "catalogue"} <= planned
+    assert ({"split", "warmup", "train"} <= planned) == trained
+
+
+def test_a_folder_of_models_is_applied_without_training(toy_run, tmp_path):
+    tiles = tmp_path / "new tiles"
+    for tile in toy_run.tiles("test"):
+        for kind in ("RGB", "DSM", "DTM"):
+            (tiles / tile / toy_run.raw(tile, kind).name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(toy_run.raw(tile, kind), tiles / tile)
+    with_truth, without_truth = toy_run.tiles("test")
+    shutil.copy(toy_run.raw(with_truth, "GTI"), tiles / with_truth)
+    overlay = {block: OVERLAY[block] for block in ("predict", "separate")}
+    arguments = ["--config", f"models={toy_run.results / 'models'}", f"tiles={{test: '{tiles}'}}"]
+    done = snakemake(tmp_path, *arguments, overlay=overlay)
+    assert done.returncode == 0, done.stderr[-4000:]
+    done_jobs = jobs(done.stdout + done.stderr)
+    assert "predict" in done_jobs
+    assert not done_jobs & {"split", "warmup", "train"}
+    made = tmp_path / "results"
+    assert not (made / "warmups").exists()
+    assert not (made / "models").exists()
+    for tile in (with_truth, without_truth):
+        for stage in ("predictions/fold-0", "predictions/fold-1", "probabilities", "buildings"):
+            theirs = toy_run.results / stage / f"{tile}.tif"
+            assert (made / stage / f"{tile}.tif").read_bytes() == theirs.read_bytes()
+    assert (made / "submission.txt").read_bytes() == (toy_run.results / "submission.txt").read_bytes()
+    scored = pd.read_csv(made / "scores" / "tiles.csv")
+    assert list(scored["tile"]) == [with_truth]
+    assert json.loads((made / "scores" / "scores.json").read_text())["test"]["tiles"] == 1
+    assert not (made / "tiles" / f"{without_truth}_truth.tif").exists()
+
+
+def training(toy: ToyRun, folder: Path) -> list[str]:
+    """The command that trains fold 0 again, into another folder."""
+    results = toy.results
+    folder.mkdir(exist_ok=True)
+    given = {
+        "fold": 0,
+        "folds": results / "folds" / "folds.csv",
+        "tiles": results / "tiles",
+        "warmup": results / "warmups" / "fold-0.safetensors",
+        "output": folder / "fold-0.safetensors",
+        "history": folder / "fold-0.csv",
+        "checkpoint": folder / "train-0.pt",
+        "settings": json.dumps({block: SETTINGS[block] for block in (*BLOCKS, "train")}, sort_keys=True),
+        "threads": 1,
+    }
+    return [str(SCRIPTS / "train.py"), *(str(part) for name, value in given.items() for part in (f"--{name}", value))]
+
+
+def assert_same_model(toy: ToyRun, folder: Path) -> None:
+    for end in ("safetensors", "csv"):
+        made, first = folder / f"fold-0.{end}", toy.results / "models" / f"fold-0.{end}"
+        assert made.read_bytes() == first.read_bytes(), end
+
+
+def test_training_again_gives_the_same_model_bit_for_bit(toy_run, tmp_path):
+    done = run(*training(toy_run, tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert_same_model(toy_run, tmp_path)
+
+
+def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy_run, tmp_path):
+    command = training(toy_run, tmp_path)
+    with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        while not process.stderr.readline().startswith("epoch 1/") and process.poll() is None:
+            pass
+        saved = set()  # a checkpoint a step: the third is of the second step of the second epoch, at least
+        while len(saved) < 3 and process.poll() is None:
+            saved |= {path.stat().st_mtime_ns for path in tmp_path.glob("train-0.pt")}
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "fold-0.safetensors").exists()
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert "epoch 1/" not in done.stderr
+    assert_same_model(toy_run, tmp_path)
+    assert not list(tmp_path.glob("train-0.pt*"))

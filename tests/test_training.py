@@ -1,0 +1,183 @@
+"""The training loop: gradients, statistics, the epoch that is kept, and a run taken up at any step."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toy import CONFIG
+
+from eaves import augment, checkpoints, training
+from eaves.batches import Batch, Sampler
+from eaves.crops import Tile
+from eaves.errors import InputError
+from eaves.training import Phase, Run
+
+CPU = torch.device("cpu")
+SIZE = 32
+STILL = augment.Draw(np.eye(3, dtype=np.float32)[:2], np.zeros(3, np.float32))
+MAIN = Phase("main", 1, 0.01, 1.0, 1.0)
+
+
+def tile(seed, bright=True):
+    """Buildings are bright and high, in noise."""
+    generator = np.random.default_rng(seed)
+    truth = np.kron(generator.integers(0, 2, (6, 6)), np.ones((8, 8), int)).astype(np.int32)
+    noise = generator.integers(0, 80, (48, 48, 4))
+    image = noise + truth[..., None] * (150 if bright else 0)
+    return Tile(f"tile-{seed}", image.astype(np.int16), truth)
+
+
+def network(batch_norm=True, seed=1):
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6) if batch_norm else nn.Identity(), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(6, 1, 3, padding=1))
+
+
+def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, **sample):
+    sampling = CONFIG["sample"] | {"crop_px": SIZE, "crops_per_tile": 4, "micro_batch": 2, "accumulate": 1} | sample
+    optimizing = CONFIG["optimize"] | {"precision": "fp32", "clip_norm": 1e9} | (optimize or {})
+    settings = {"input": CONFIG["input"], "sample": sampling, "augment": CONFIG["augment"], "optimize": optimizing}
+    tiles = [tile(seed) for seed in (1, 2, 3)]
+    return Run(
+        phases=list(phases),
+        settings=settings,
+        sampler=Sampler(tiles, sampling, CONFIG["augment"], (42, 0, 1)),
+        held_out=[tile(seed) for seed in held_out],
+        channels=4,
+        checkpoint=tmp_path / "train-0.pt",
+        identity="this run",
+    )
+
+
+def crops(*seeds):
+    made = [tile(seed) for seed in seeds]
+    images = np.stack([one.image[:SIZE, :SIZE] for one in made])
+    truths = np.stack([one.truth[:SIZE, :SIZE].astype(np.int8) for one in made])
+    return Batch(images, truths, [STILL] * len(made), [one.name for one in made])
+
+
+def step(net, micro_batches, run):
+    """One step of plain gradient descent at a rate of 1: what is subtracted is the gradient."""
+    before = [parameter.detach().clone() for parameter in net.parameters()]
+    loss, _ = training._step(net, torch.optim.SGD(net.parameters(), lr=1.0), micro_batches, run.phases[0], run, CPU)
+    return loss, [old - new.detach() for old, new in zip(before, net.parameters(), strict=True)]
+
+
+@pytest.mark.parametrize("parts", [[(1,), (2,), (3,), (4,)], [(1, 2), (3, 4)]])
+def test_gradients_accumulated_are_those_of_one_batch(tmp_path, parts):
+    run = run_of(tmp_path)
+    loss, whole = step(network(batch_norm=False), [crops(1, 2, 3, 4)], run)
+    summed_loss, summed = step(network(batch_norm=False), [crops(*part) for part in parts], run)
+    assert summed_loss == pytest.approx(loss, rel=1e-5)
+    for one, other in zip(summed, whole, strict=True):
+        assert one.abs().max() > 1e-4
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+
+
+def test_the_gradients_norm_is_cut_off(tmp_path):
+    _, free = step(network(), [crops(1, 2)], run_of(tmp_path))
+    _, clipped = step(network(), [crops(1, 2)], run_of(tmp_path, optimize={"clip_norm": 0.01}))
+    norms = [torch.cat([part.flatten() for part in parts]).norm().item() for parts in (free, clipped)]
+    assert norms[0] > 0.02
+    assert norms[1] == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(("batch_norm", "updates"), [("all", 3), ("first", 1)])
+def test_statistics_come_from_all_micro_batches_or_from_the_first(tmp_path, batch_norm, updates):
+    run = run_of(tmp_path, optimize={"batch_norm": batch_norm})
+    net, micro_batches = network(), [crops(1), crops(2), crops(3)]
+    expected = network().train()
+    for batch in micro_batches[:updates]:
+        expected(training._on_device(batch, run, CPU)[0])
+    step(net, micro_batches, run)
+    assert net[1].num_batches_tracked.item() == updates
+    torch.testing.assert_close(net[1].running_mean, expected[1].running_mean)
+    torch.testing.assert_close(net[1].running_var, expected[1].running_var)
+    step(net, micro_batches, run)
+    assert net[1].num_batches_tracked.item() == 2 * updates
+
+
+def test_a_network_learns_what_can_be_learnt(tmp_path):
+    phases = [Phase("main", 6, 0.02, 1.0, 1.0), Phase("final", 2, 0.002, 1.5, 0.5)]
+    history = training.train(network(), run_of(tmp_path, phases, crops_per_tile=8), CPU)
+    assert [row["phase"] for row in history] == ["main"] * 6 + ["final"] * 2
+    assert [row["lr"] for row in history] == [0.02] * 6 + [0.002] * 2
+    assert [row["epoch"] for row in history] == list(range(1, 9))
+    assert history[5]["val_loss"] < 0.6 * history[0]["val_loss"]
+    assert history[-1]["val_dice"] > 0.8
+
+
+def test_the_best_epoch_of_the_last_phase_is_kept(tmp_path, monkeypatch):
+    losses, states = iter([0.1, 0.2, 0.5, 0.3, 0.4]), []
+
+    def validate(net, *_):
+        states.append(deepcopy(net.state_dict()))
+        return {"val_loss": next(losses), "val_dice": 0.5}
+
+    monkeypatch.setattr(training, "_validate", validate)
+    net = network()
+    training.train(net, run_of(tmp_path, [replace(MAIN, epochs=2), replace(MAIN, name="final", epochs=3)]), CPU)
+    kept = [all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items()) for state in states]
+    assert kept == [False, False, False, True, False]
+
+
+def test_with_nothing_held_out_the_last_epoch_is_kept(tmp_path):
+    phases = [Phase("main", 3, 0.02, 1.0, 1.0)]
+    with_some, without = network(), network()
+    history = training.train(without, run_of(tmp_path, phases, held_out=()), CPU)
+    assert all(np.isnan(row["val_loss"]) for row in history)
+    scored = training.train(with_some, run_of(tmp_path, phases), CPU)
+    assert min(scored, key=lambda row: row["val_loss"])["epoch"] == 3
+    for one, other in zip(without.parameters(), with_some.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_no_epochs_change_nothing(tmp_path):
+    net = network()
+    assert training.train(net, run_of(tmp_path, [replace(MAIN, epochs=0)]), CPU) == []
+    for one, other in zip(net.parameters(), network().parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("stopped_after", [1, 5, 6, 7, 12, 17, 18])
+def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeypatch, stopped_after):
+    phases = [Phase("main", 1, 0.02, 1.0, 1.0), Phase("final", 2, 0.3, 1.5, 0.5)]  # of six steps an epoch
+    whole, first, second = network(), network(), network(seed=2)
+    history = training.train(whole, run_of(tmp_path / "whole", phases), CPU)
+
+    run = run_of(tmp_path / "stopped", phases, optimize={"checkpoint_minutes": 0})
+    saved = []
+
+    def stop(*arguments):
+        checkpoints_save(*arguments)
+        saved.append(arguments)
+        if len(saved) == stopped_after:
+            raise KeyboardInterrupt
+
+    checkpoints_save = checkpoints.save
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(first, run, CPU)
+    assert training.train(second, run, CPU) == history
+    for (name, one), other in zip(whole.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
+    run = run_of(tmp_path, optimize={"checkpoint_minutes": 0})
+    training.train(network(), run, CPU)
+    again = training.train(network(), replace(run, identity="other settings"), CPU)
+    assert again == training.train(network(), run_of(tmp_path / "elsewhere"), CPU)
+
+
+def test_a_loss_that_is_not_finite_names_epoch_step_and_tiles(tmp_path):
+    net = network()
+    with torch.no_grad():
+        net[3].bias[:] = float("nan")
+    said = r"the loss is nan in epoch 1, step 1, on tile-\d.*; look at these tiles, or lower"
+    with pytest.raises(InputError, match=said):
+        training.train(net, run_of(tmp_path), CPU)

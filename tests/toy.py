@@ -1,0 +1,133 @@
+"""A toy to test on: raw tiles written by code, scripts and the workflow run in processes of their own."""
+
+import functools
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rasterio
+import yaml
+from rasterio import Affine
+
+from eaves.discovery import TileFiles
+from eaves.scenes import Scene, make_scene
+
+HOUSE = Path(__file__).resolve().parents[1]
+SCRIPTS = HOUSE / "workflow" / "scripts"
+CONFIG = yaml.safe_load((HOUSE / "config.yaml").read_text())
+
+SIZE = 160
+GRID = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000)}
+HEIGHT_NODATA = -32767.0
+
+# The whole recipe, as small as it goes. A network that has seen this little finds blots, not houses: with thresholds
+# this low there are some, so that what comes after has something to work on.
+OVERLAY: dict[str, Any] = {
+    "scenes": {"train": 4, "test": 2, "size": SIZE, "seed": 1},
+    "split": {"folds": 2},
+    "model": {"encoder": "test_resnet", "weights": "none"},
+    "sample": {"crop_px": 64, "crops_per_tile": 8, "micro_batch": 4, "accumulate": 1},
+    "optimize": {"precision": "fp32", "checkpoint_minutes": 0},
+    "warmup": {"epochs": 1},
+    "train": {"epochs": 1, "decay": {"epochs": 1}, "final": {"epochs": 1}},
+    "predict": {"window": 128, "overlap": 32, "precision": "fp32"},
+    "separate": {"low": 0.2, "high": 0.3, "min_seed_px": 4, "min_area_px": 9},
+}
+
+
+def merged(base: Mapping[str, Any], *overlays: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with overlays laid over it, as Snakemake does."""
+    result = deepcopy(dict(base))
+    for overlay in overlays:
+        for key, value in overlay.items():
+            below = result.get(key)
+            nested = isinstance(value, Mapping) and isinstance(below, Mapping)
+            result[key] = merged(below, value) if nested else value
+    return result
+
+
+@functools.cache
+def scene(seed: int = 1, size: int = SIZE) -> Scene:
+    return make_scene(seed, size)
+
+
+def write_raster(path: Path, array: np.ndarray, **profile: Any) -> Path:
+    """Writes a GeoTIFF of one band, (H, W), or several, (bands, H, W); on the toy's grid unless `profile` says else."""
+    bands = array if array.ndim == 3 else array[None]
+    layout = GRID | {"dtype": bands.dtype, "count": bands.shape[0], "height": bands.shape[1], "width": bands.shape[2]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(path, "w", driver="GTiff", **(layout | profile)) as out:
+        out.write(bands)
+    return path
+
+
+def write_tile(folder: Path, name: str, seed: int = 1, size: int = SIZE) -> TileFiles:
+    """Writes the five raw files of a valid tile."""
+    made = scene(seed, size)
+    classes = np.select([made.truth > 0, made.truth < 0], [6, 65], 2).astype(np.uint8)
+    return TileFiles(
+        rgb=write_raster(folder / f"{name}_RGB.tif", np.moveaxis(made.rgb, 2, 0)),
+        dsm=write_raster(folder / f"{name}_DSM.tif", made.dsm, nodata=HEIGHT_NODATA),
+        dtm=write_raster(folder / f"{name}_DTM.tif", made.dtm, nodata=HEIGHT_NODATA),
+        gti=write_raster(folder / f"{name}_GTI.tif", np.abs(made.truth).astype(np.uint16)),
+        gtl=write_raster(folder / f"{name}_GTL.tif", classes),
+    )
+
+
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess:
+    """Runs Python in a process of its own, and gives what it said."""
+    return subprocess.run(
+        [sys.executable, *map(str, command)], env=environment(), capture_output=True, text=True, **options
+    )
+
+
+def snakemake(folder: Path, *arguments: str | Path, overlay: Mapping[str, Any] | None) -> subprocess.CompletedProcess:
+    """Runs the workflow in a folder; one thread a job, so that two jobs on two cores do not wait for each other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = ["-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
+    command += ["--cores", "2", "--max-threads", "1", *arguments]
+    if overlay is not None:
+        file = folder / "overlay.yaml"
+        file.write_text(yaml.safe_dump(dict(overlay)))
+        command += ["--configfile", file]
+    return run(*command, cwd=HOUSE)
+
+
+def environment() -> dict[str, str]:
+    """The environment without what would make a run depend on where it is run."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a run is twenty short processes: compiling torch in each takes minutes
+    return kept | {"CUDA_VISIBLE_DEVICES": ""}
+
+
+@dataclass(frozen=True)
+class ToyRun:
+    """The toy's finished run; nobody changes anything in it for good."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def tiles(self, set_name: str) -> list[str]:
+        table = pd.read_csv(self.results / "tiles" / "tiles.csv")
+        return list(table.loc[table["set"] == set_name, "tile"])
+
+    def raw(self, tile: str, kind: str) -> Path:
+        (path,) = (self.results / "scenes").rglob(f"{tile}_{kind}.tif")
+        return path
+
+
+def read(path: Path) -> np.ndarray:
+    """All bands of a raster, (bands, H, W); (H, W) where there is one."""
+    with rasterio.open(path) as dataset:
+        array = dataset.read()
+    return array[0] if len(array) == 1 else array
