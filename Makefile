@@ -22,7 +22,7 @@ $(READY): envs/requirements.txt
 	@echo "setup: a virtual environment in $(VENV) (torch and its CUDA libraries are large: minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes envs/requirements.txt
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes envs/requirements.txt
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 	@touch $@
 	@echo "setup: done"

@@ -41,6 +41,7 @@ def check_everything():
     if not config["models"]:
         found = {"train": tiles_of("train"), **found}
         discovery.check_distinct(found["train"], found["test"])
+        discovery.check_enough(len(found["train"]), config["split"]["folds"])
     return found
 
 

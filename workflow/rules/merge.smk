@@ -24,7 +24,7 @@ for _batch, _members in BATCHES.items():
             tiles=_members,
             code=code("merge.py"),
         shell:
-            "python $SCRIPTS/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q}"
+            'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q}'
             " --tiles {params.tiles:q}"
 
 

@@ -27,7 +27,7 @@ for _batch, _members in batches_of("test").items():
                 settings=settings("predict"),
                 code=code("predict.py"),
             shell:
-                "python $SCRIPTS/predict.py --models {input.model:q} --folder $(dirname {output.tiles[0]:q})"
+                'python "$SCRIPTS"/predict.py --models {input.model:q} --folder $(dirname {output.tiles[0]:q})'
                 " --settings {params.settings:q} --threads {threads} --log {log:q} {input.images:q}"
 
 
@@ -54,7 +54,7 @@ if not config["models"]:
                 settings=settings("predict"),
                 code=code("predict.py"),
             shell:
-                "python $SCRIPTS/predict.py --models {input.models:q} --folds {input.folds:q} --folder $(dirname {output.tiles[0]:q})"
+                'python "$SCRIPTS"/predict.py --models {input.models:q} --folds {input.folds:q} --folder $(dirname {output.tiles[0]:q})'
                 " --settings {params.settings:q} --threads {threads} --log {log:q} {input.images:q}"
 
 

@@ -33,7 +33,7 @@ for _batch, _members in BATCHES.items():
             settings=settings("prepare"),
             code=code("prepare.py"),
         shell:
-            "python $SCRIPTS/prepare.py --files {params.files:q} --set {params.set} --folder $(dirname {output.images[0]:q})"
+            'python "$SCRIPTS"/prepare.py --files {params.files:q} --set {params.set} --folder $(dirname {output.images[0]:q})'
             " --table {output.table:q} --settings {params.settings:q} --log {log:q}"
 
 
@@ -49,7 +49,7 @@ rule catalogue:
     params:
         code=code("catalogue.py"),
     shell:
-        "python $SCRIPTS/catalogue.py --output {output:q} --log {log:q} {input:q}"
+        'python "$SCRIPTS"/catalogue.py --output {output:q} --log {log:q} {input:q}'
 
 
 rule tiles:

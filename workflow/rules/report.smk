@@ -27,7 +27,7 @@ rule overview:
         tiles=SHOWN,
         code=code("overview.py"),
     shell:
-        "python $SCRIPTS/overview.py --output {output:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})"
+        'python "$SCRIPTS"/overview.py --output {output:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
         " --log {log:q} {params.tiles:q}"
 
 

@@ -23,5 +23,5 @@ if config["scenes"]:
                 settings=settings("scenes"),
                 code=code("scenes.py"),
             shell:
-                "python $SCRIPTS/scenes.py --folder $(dirname {output.files[0]:q}) --settings {params.settings:q}"
+                'python "$SCRIPTS"/scenes.py --folder $(dirname {output.files[0]:q}) --settings {params.settings:q}'
                 " --log {log:q} {params.tiles:q}"

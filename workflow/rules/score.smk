@@ -25,7 +25,7 @@ rule score:
         settings=settings("score"),
         code=code("score.py"),
     shell:
-        "python $SCRIPTS/score.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})"
+        'python "$SCRIPTS"/score.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
         " --scores {output.scores:q} --per-tile {output.tiles:q} --per-building {output.buildings:q}"
         " --settings {params.settings:q} --log {log:q}"
 

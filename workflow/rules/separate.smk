@@ -24,7 +24,7 @@ for _batch, _members in BATCHES.items():
             settings=settings("separate"),
             code=code("separate.py"),
         shell:
-            "python $SCRIPTS/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})"
+            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})'
             " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
 
 
@@ -45,7 +45,7 @@ rule outline:
     params:
         code=code("outline.py"),
     shell:
-        "python $SCRIPTS/outline.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q})"
+        'python "$SCRIPTS"/outline.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --tiles $(dirname {input.images[0]:q}) --output {output:q} --log {log:q}"
 
 
@@ -62,7 +62,7 @@ rule submission:
     params:
         code=code("submission.py"),
     shell:
-        "python $SCRIPTS/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output:q}"
+        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output:q}'
         " --log {log:q}"
 
 

@@ -22,7 +22,7 @@ if not config["models"]:
             settings=settings("split"),
             code=code("split.py"),
         shell:
-            "python $SCRIPTS/split.py --output {output:q} --tiles $(dirname {input.images[0]:q}) --settings {params.settings:q}"
+            'python "$SCRIPTS"/split.py --output {output:q} --tiles $(dirname {input.images[0]:q}) --settings {params.settings:q}'
             " --log {log:q} {input.tables:q}"
 
     rule folds:

@@ -27,7 +27,7 @@ if not config["models"]:
             code=code("train.py"),
             checkpoint="results/checkpoints/train-{fold}.pt",
         shell:
-            "python $SCRIPTS/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})"
+            'python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"

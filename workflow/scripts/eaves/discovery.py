@@ -143,6 +143,19 @@ def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> N
         )
 
 
+def check_enough(tiles: int, folds: int) -> None:
+    """Refuses fewer training tiles than folds.
+
+    Raises:
+        InputError: with both numbers.
+    """
+    if tiles < folds:
+        raise InputError(
+            f"configuration: split.folds is {folds}, but there are only {tiles} training tiles; "
+            "lower split.folds or add tiles"
+        )
+
+
 def find_models(folder: Path) -> list[Path]:
     """The models in a folder, sorted.
 

