@@ -6,11 +6,14 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
+from eaves.lease import lease_card
+
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def choose() -> torch.device:
-    """The GPU where there is one, else the processor."""
+    """A GPU of one's own where there is one (see `lease`), else the processor."""
+    lease_card()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
