@@ -29,6 +29,10 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/report.smk"
 
 
+onsuccess:
+    remove_checkpoints()
+
+
 rule all:
     """Everything: buildings, outlines, scores and the report."""
     default_target: True

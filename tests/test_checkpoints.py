@@ -77,11 +77,3 @@ def test_a_write_that_fails_leaves_the_last_one_and_no_rubbish(path, monkeypatch
             checkpoints.save(path, state(2), "this")
     assert epoch_of(path) == 1
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
-def test_none_is_left_when_training_is_done(path):
-    for number in (1, 2):
-        checkpoints.save(path, state(number), "this")
-    checkpoints.remove(path)
-    checkpoints.remove(path)
-    assert not list(path.parent.iterdir())

@@ -127,7 +127,7 @@ def test_the_best_epoch_of_the_last_phase_is_kept(tmp_path, monkeypatch):
 def test_with_nothing_held_out_the_last_epoch_is_kept(tmp_path):
     phases = [Phase("main", 3, 0.02, 1.0, 1.0)]
     with_some, without = network(), network()
-    history = training.train(without, run_of(tmp_path, phases, held_out=()), CPU)
+    history = training.train(without, run_of(tmp_path / "without", phases, held_out=()), CPU)
     assert all(np.isnan(row["val_loss"]) for row in history)
     scored = training.train(with_some, run_of(tmp_path, phases), CPU)
     assert min(scored, key=lambda row: row["val_loss"])["epoch"] == 3

@@ -4,6 +4,7 @@ import functools
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from eaves.scenes import Scene, make_scene
 HOUSE = Path(__file__).resolve().parents[1]
 SCRIPTS = HOUSE / "workflow" / "scripts"
 CONFIG = yaml.safe_load((HOUSE / "config.yaml").read_text())
+# Folds that this session has trained; never the user's own.
+_CACHE = tempfile.TemporaryDirectory(prefix="eaves-folds-")
+CACHE = Path(_CACHE.name)
 
 SIZE = 160
 GRID = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000)}
@@ -104,7 +108,7 @@ def environment() -> dict[str, str]:
     """The environment without what would make a run depend on where it is run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a run is twenty short processes: compiling torch in each takes minutes
-    return kept | {"CUDA_VISIBLE_DEVICES": ""}
+    return kept | {"CUDA_VISIBLE_DEVICES": "", "SNAKEMAKE_OUTPUT_CACHE": str(CACHE)}
 
 
 @dataclass(frozen=True)

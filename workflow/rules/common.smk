@@ -14,7 +14,13 @@ sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 from eaves import discovery, fingerprint as prints, settings as blocks
 from eaves.errors import InputError
 
+# Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eaves" / "folds"
+CACHE = Path(os.environ.get("SNAKEMAKE_OUTPUT_CACHE") or CACHE).absolute()
+CACHE.mkdir(parents=True, exist_ok=True)
+
 os.environ.update(
+    SNAKEMAKE_OUTPUT_CACHE=str(CACHE),
     # Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     # Where the scripts are, for the rules' commands; the working folder may be another (snakemake --directory).
@@ -101,6 +107,15 @@ def prediction_folders(batch):
     if batch.startswith("train-"):
         return ["results/predictions/out-of-fold"]
     return [f"results/predictions/fold-{fold}" for fold in range(len(MODELS))]
+
+
+def remove_checkpoints():
+    """Removes the checkpoints of models that are written; called when a run has ended well."""
+    for stage, folder in (("warmup", "warmups"), ("train", "models")):
+        for fold in FOLDS:
+            if Path(f"results/{folder}/fold-{fold}.safetensors").exists():
+                for path in Path("results/checkpoints").glob(f"{stage}-{fold}.pt*"):
+                    path.unlink()
 
 
 def share_of_cores(wildcards):

@@ -16,6 +16,7 @@ if not config["models"]:
             multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/train/fold-{fold}.log",
+        cache: True
         # Training goes before inference: the last fold is what everything else waits for.
         priority: 10
         threads: share_of_cores

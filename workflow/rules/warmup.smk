@@ -40,6 +40,7 @@ if not config["models"]:
             multiext("results/warmups/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/warmup/fold-{fold}.log",
+        cache: True
         # Training goes before inference: the last fold is what everything else waits for.
         priority: 10
         threads: share_of_cores

@@ -67,11 +67,5 @@ def load(path: Path, run: str) -> dict[str, Any] | None:
     return None
 
 
-def remove(path: Path) -> None:
-    """Removes a run's checkpoints, once its model is written."""
-    path.unlink(missing_ok=True)
-    _previous(path).unlink(missing_ok=True)
-
-
 def _previous(path: Path) -> Path:
     return path.with_name(path.name + ".previous")

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from eaves import checkpoints, devices, model, weights
+from eaves import devices, model, weights
 from eaves.batches import Sampler
 from eaves.console import LOG
 from eaves.crops import Tile, open_tile
@@ -86,7 +86,6 @@ def train_fold(
     weights.save_model(
         arguments.output, network, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings}
     )
-    checkpoints.remove(arguments.checkpoint)
 
 
 def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], list[Tile]]:

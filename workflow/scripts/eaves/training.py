@@ -19,6 +19,7 @@ from eaves.batches import Batch, Sampler, cut_places, join_inputs, to_inputs, to
 from eaves.console import LOG
 from eaves.crops import Tile
 from eaves.errors import InputError
+from eaves.interrupts import StopRequest
 from eaves.losses import bce_dice
 
 
@@ -68,50 +69,72 @@ def train(network: nn.Module, run: Run, device: torch.device) -> list[dict[str, 
     Raises:
         InputError: the loss is not finite; the line names epoch, step and tiles.
     """
-    optimize = run.settings["optimize"]
     devices.place(network, device)
     optimizer = torch.optim.Adam(network.parameters())
     progress = _Progress.resume(run, network, optimizer)
     epochs = run.epochs()
     last_phase_starts = len(epochs) - run.phases[-1].epochs if run.phases else 0
-    saved_at = time.monotonic()
-    for epoch in range(progress.epoch, len(epochs)):
-        phase = epochs[epoch]
-        for group in optimizer.param_groups:
-            group["lr"] = phase.lr
-        network.train()
-        bar = tqdm(
-            _prefetched(run.sampler, epoch, progress.step),
-            desc=f"epoch {epoch + 1}/{len(epochs)} ({phase.name})",
-            initial=progress.step,
-            total=run.sampler.steps_per_epoch,
-            unit="step",
-            disable=not sys.stderr.isatty(),
-            leave=False,
-        )
-        for step, micro_batches in bar:
-            loss, dice = _step(network, optimizer, micro_batches, phase, run, device)
-            if not np.isfinite(loss):
-                names = sorted({name for batch in micro_batches for name in batch.tiles})
-                raise InputError(
-                    f"training: the loss is {loss} in epoch {epoch + 1}, step {step + 1}, on {', '.join(names)}; "
-                    "look at these tiles, or lower the learning rate"
-                )
-            progress.add(step + 1, loss, dice)
-            bar.set_postfix(loss=f"{loss:.3f}", dice=f"{dice:.3f}", refresh=False)
-            if time.monotonic() - saved_at > 60 * optimize["checkpoint_minutes"]:
-                progress.save(run, network, optimizer)
-                saved_at = time.monotonic()
-        row = {"epoch": epoch + 1, "phase": phase.name, "lr": phase.lr} | progress.means()
-        row |= _validate(network, phase, run, device)
-        progress.finish_epoch(row, network, candidate=epoch >= last_phase_starts)
-        LOG.info(
-            "epoch %d/%d %s: loss %.4f, Dice %.4f; held out: loss %.4f, Dice %.4f",
-            *(epoch + 1, len(epochs), phase.name, row["loss"], row["dice"], row["val_loss"], row["val_dice"]),
-        )
+    with StopRequest() as stop:
+        for epoch in range(progress.epoch, len(epochs)):
+            phase = epochs[epoch]
+            _train_epoch(network, optimizer, epoch, progress, run, device, stop)
+            row = {"epoch": epoch + 1, "phase": phase.name, "lr": phase.lr} | progress.means()
+            row |= _validate(network, phase, run, device)
+            progress.finish_epoch(row, network, candidate=epoch >= last_phase_starts)
+            LOG.info(
+                "epoch %d/%d %s: loss %.4f, Dice %.4f; held out: loss %.4f, Dice %.4f",
+                *(epoch + 1, len(epochs), phase.name, row["loss"], row["dice"], row["val_loss"], row["val_dice"]),
+            )
+    # The last checkpoint stays until the whole run has ended: the job may be killed between here and the moment that
+    # Snakemake has taken note of the model, and would then be done again, in seconds.
+    progress.save(run, network, optimizer)
     if progress.best is not None:
         network.load_state_dict(progress.best)
     return progress.history
+
+
+def _train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    epoch: int,
+    progress: "_Progress",
+    run: Run,
+    device: torch.device,
+    stop: StopRequest,
+) -> None:
+    """The steps of one epoch from where `progress` stands, with checkpoints as they fall due."""
+    phase, epochs = run.epochs()[epoch], len(run.epochs())
+    optimize = run.settings["optimize"]
+    for group in optimizer.param_groups:
+        group["lr"] = phase.lr
+    network.train()
+    bar = tqdm(
+        _prefetched(run.sampler, epoch, progress.step),
+        desc=f"epoch {epoch + 1}/{epochs} ({phase.name})",
+        initial=progress.step,
+        total=run.sampler.steps_per_epoch,
+        unit="step",
+        disable=not sys.stderr.isatty(),
+        leave=False,
+    )
+    for step, micro_batches in bar:
+        loss, dice = _step(network, optimizer, micro_batches, phase, run, device)
+        if not np.isfinite(loss):
+            names = sorted({name for batch in micro_batches for name in batch.tiles})
+            raise InputError(
+                f"training: the loss is {loss} in epoch {epoch + 1}, step {step + 1}, on {', '.join(names)}; "
+                "look at these tiles, or lower the learning rate"
+            )
+        progress.add(step + 1, loss, dice)
+        bar.set_postfix(loss=f"{loss:.3f}", dice=f"{dice:.3f}", refresh=False)
+        if stop.received or time.monotonic() - progress.saved_at > 60 * optimize["checkpoint_minutes"]:
+            progress.save(run, network, optimizer)
+        if stop.received:
+            LOG.warning(
+                "%s: stopped in epoch %d after step %d; the next start goes on from here",
+                *(stop.received.name, epoch + 1, step + 1),
+            )
+            sys.exit(128 + stop.received)
 
 
 def _step(
@@ -203,6 +226,7 @@ class _Progress:
     best_loss: float = float("inf")
     best: dict[str, Tensor] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
+    saved_at: float = field(default_factory=time.monotonic)
 
     @classmethod
     def resume(cls, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> "_Progress":
@@ -216,8 +240,10 @@ class _Progress:
         return progress
 
     def save(self, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": vars(self)}
+        place = {name: value for name, value in vars(self).items() if name != "saved_at"}
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": place}
         checkpoints.save(run.checkpoint, state, run.identity)
+        self.saved_at = time.monotonic()
 
     def add(self, step: int, loss: float, dice: float) -> None:
         self.step = step

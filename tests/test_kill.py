@@ -1,0 +1,53 @@
+"""Power cuts: training in a process of its own, killed by SIGKILL at random moments, ends in the same weights."""
+
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import torch
+from test_training import network, run_of
+
+from eaves import devices, training, weights
+from eaves.training import Phase
+
+KILLS = 20
+PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), Phase("final", 2, 1e-4, 1.5, 0.5)]
+
+
+def train(folder: Path) -> None:
+    """What the process does: train for five epochs of six steps, a checkpoint a step."""
+    devices.make_repeatable(1, threads=1)
+    learning = network()
+    history = training.train(learning, run_of(folder, PHASES, optimize={"checkpoint_minutes": 0}), torch.device("cpu"))
+    weights.save_model(folder / "model.safetensors", learning, {"history": history})
+
+
+def test_weights_are_the_same_however_often_the_process_is_killed(tmp_path):
+    def start(folder):
+        # A fork starts at once. It inherits no threads, and needs none: it trains with one.
+        process = multiprocessing.get_context("fork").Process(target=train, args=(folder,))
+        process.start()
+        return process
+
+    began = time.monotonic()
+    whole = start(tmp_path / "whole")
+    whole.join()
+    assert whole.exitcode == 0
+    expected = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    lasts_s = time.monotonic() - began
+
+    chance, kills, runs, where = random.Random(7), 0, 0, set()
+    while kills < KILLS:
+        runs += 1
+        folder = tmp_path / f"run-{runs}"
+        while not (folder / "model.safetensors").exists():
+            process = start(folder)
+            process.join(timeout=chance.uniform(0.1, 0.6) * lasts_s)
+            if process.is_alive():
+                process.kill()
+                kills += 1
+                where.add(tuple(path.stat().st_size for path in sorted(folder.glob("*"))))
+            process.join()
+        assert (folder / "model.safetensors").read_bytes() == expected
+    assert len(where) > 1  # it was killed in more than one place

@@ -1,0 +1,34 @@
+"""Signals that ask a process to end: it goes on to a point where nothing is lost."""
+
+import signal
+import threading
+from types import FrameType
+
+# SIGTERM: a cluster cancels a job, a machine shuts down. SIGUSR1, SIGUSR2: a cluster's warning before the time limit.
+ASKING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class StopRequest:
+    """Notes the signals above while it is in force, instead of ending the process.
+
+    Example:
+        >>> with StopRequest() as stop:
+        ...     stop.received is None
+        True
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():  # Python gives signals to no other
+            self._before = {number: signal.signal(number, self._note) for number in ASKING}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number)
