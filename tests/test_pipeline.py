@@ -360,11 +360,11 @@ def test_what_was_trained_before_is_taken_from_the_cache(toy_run, tmp_path):
     """Another checkout, and a setting changed to B and back to A: nothing is trained twice."""
     scenes = tmp_path / "results" / "scenes"
     shutil.copytree(toy_run.results / "scenes", scenes)
-    assert trained(snakemake(tmp_path, "--", "models", overlay=OVERLAY)) == 0
+    assert trained(snakemake(tmp_path, "models", overlay=OVERLAY)) == 0
     first = (tmp_path / "results" / "models" / "fold-0.safetensors").read_bytes()
     assert first == (toy_run.results / "models" / "fold-0.safetensors").read_bytes()
     other = OVERLAY | {"train": OVERLAY["train"] | {"lr": 0.002}}
-    assert trained(snakemake(tmp_path, "--", "models", overlay=other)) == 2
+    assert trained(snakemake(tmp_path, "models", overlay=other)) == 2
     assert first != (tmp_path / "results" / "models" / "fold-0.safetensors").read_bytes()
-    assert trained(snakemake(tmp_path, "--", "models", overlay=OVERLAY)) == 0
+    assert trained(snakemake(tmp_path, "models", overlay=OVERLAY)) == 0
     assert first == (tmp_path / "results" / "models" / "fold-0.safetensors").read_bytes()
