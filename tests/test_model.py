@@ -24,7 +24,7 @@ def test_the_winners_network_has_as_many_parameters(winner):
 
 
 def test_the_decoder_is_the_winners(winner):
-    decoder = [*winner.blocks, winner.full, winner.head]
+    decoder = [*winner.blocks, *winner.full, winner.head]
     shapes = [(c.in_channels, c.out_channels) for part in decoder for c in convolutions(part)]
     steps = [(512, 256), (512, 256), (256, 128), (256, 128), (128, 64), (128, 64), (64, 64), (128, 64)]
     assert shapes == [*steps, (64, 32), (32, 1)]
@@ -68,6 +68,34 @@ def test_logits_have_the_size_of_the_image(winner, encoder, height, width):
         logits = network.eval()(torch.zeros(2, 4, height, width))
     assert logits.shape == (2, 1, height, width)
     assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(("height_channel", "weight"), [("zero", 0), ("red", 5), ("mean", 7)])
+def test_a_height_channel_beside_the_colours_starts_as_asked(height_channel, weight):
+    network = model.build("test_resnet", channels=3)
+    name, convolution = model.first_convolution(network)
+    with torch.no_grad():
+        for channel, value in enumerate((5, 6, 10)):
+            convolution.weight[:, channel] = value
+    wider = model.with_height(network, "test_resnet", height_channel=height_channel)
+    first = wider.state_dict()[f"{name}.weight"]
+    assert first[:, :3].equal(convolution.weight)
+    assert (first[:, 3] == weight).all()
+    for key, value in network.state_dict().items():
+        assert key == f"{name}.weight" or wider.state_dict()[key].equal(value)
+
+
+TRIED = ["resnet18", "resnet50", "inception_v3", "inception_resnet_v2", "tf_efficientnet_lite0", "convnext_atto"]
+
+
+@pytest.mark.parametrize("decoder", ["unet", "linknet"])
+@pytest.mark.parametrize("encoder", TRIED)
+def test_every_encoder_fits_every_decoder_at_any_size(encoder, decoder):
+    network = model.build(encoder, decoder)
+    logits = network.train()(torch.randn(2, 4, 99, 130))
+    assert logits.shape == (2, 1, 99, 130)
+    logits.square().mean().backward()
+    assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
 
 
 def test_every_parameter_learns(winner):

@@ -56,7 +56,7 @@ def train_fold(
     device = devices.choose()
     learnt, held_out = load_tiles(arguments.folds, arguments.tiles, arguments.fold)
     recipe = {**settings["model"], "input": settings["input"], "channels": 3 if stage == "warmup" else 4}
-    network = _start(stage, arguments, recipe)
+    network = _start(stage, arguments, recipe, settings.get("train", {}).get("height_channel", ""))
     identity = {
         "settings": settings,
         "folds": sha256(arguments.folds.read_bytes()).hexdigest(),
@@ -105,7 +105,7 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
     return [opened[name] for name in opened if name not in held_out], [opened[name] for name in sorted(held_out)]
 
 
-def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any]) -> nn.Module:
+def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any], height_channel: str) -> nn.Module:
     """The network as training begins: with the encoder's first weights, or from the warm-up with heights added."""
     if stage == "warmup":
         first = str(arguments.encoder[0]) if arguments.encoder else None
@@ -118,7 +118,7 @@ def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any]) ->
         )
     network = model.build(recipe["encoder"], recipe["decoder"], 3)
     network.load_state_dict(state)
-    return model.with_height(network, recipe["encoder"], recipe["decoder"])
+    return model.with_height(network, recipe["encoder"], recipe["decoder"], height_channel)
 
 
 def _digest(network: nn.Module) -> str:

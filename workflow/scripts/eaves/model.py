@@ -1,6 +1,7 @@
 """The network: an encoder from the model library, the winner's decoder on top, one logit per pixel."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import timm
@@ -8,44 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eaves.decoders import BLOCKS, start_anew
 from eaves.errors import InputError
 from eaves.weights import load_encoder
 
-HEAD_CHANNELS = 32  # of the last, full-resolution convolution
-DECODERS = ("unet",)
-
-
-class UpBlock(nn.Module):
-    """Nearest upsampling and a convolution; then the encoder's stage of that scale joins and a second one follows."""
-
-    def __init__(self, channels_in: int, channels_skip: int) -> None:
-        super().__init__()
-        self.up = nn.Conv2d(channels_in, channels_skip, 3, padding=1)
-        self.merge = nn.Conv2d(2 * channels_skip, channels_skip, 3, padding=1)
-
-    def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        """Takes (N, channels_in, h, w) and (N, channels_skip, ~2h, ~2w), gives (N, channels_skip, ~2h, ~2w)."""
-        up = F.relu(self.up(F.interpolate(deep, size=skip.shape[-2:], mode="nearest")))
-        return F.relu(self.merge(torch.cat([up, skip], dim=1)))
+HEAD_CHANNELS = 32  # of the convolutions from the encoder's first stage up to full resolution
+HEIGHT_CHANNELS = ("anew", "zero", "red", "mean")
 
 
 class Network(nn.Module):
-    """U-Net on any encoder with feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32.
+    """A decoder on any encoder whose feature maps halve from 1/2 or 1/4 down to 1/32.
 
     No batch norm in the decoder. New convolutions start from N(0, sqrt(2 / (k·k·out))) with zero bias, as in the
     winner's code.
     """
 
-    def __init__(self, encoder: nn.Module, stages: list[int]) -> None:
+    def __init__(self, encoder: nn.Module, stages: list[int], first_scale: int, decoder: str) -> None:
         super().__init__()
         self.encoder = encoder
-        self.blocks = nn.ModuleList(
-            UpBlock(deep, skip) for deep, skip in zip(stages[:0:-1], stages[-2::-1], strict=True)
-        )
-        self.full = nn.Conv2d(stages[0], HEAD_CHANNELS, 3, padding=1)
+        block = BLOCKS[decoder]
+        self.blocks = nn.ModuleList(block(deep, skip) for deep, skip in zip(stages[:0:-1], stages[-2::-1], strict=True))
+        widths = [stages[0], *[HEAD_CHANNELS] * int(math.log2(first_scale))]
+        self.full = nn.ModuleList(nn.Conv2d(wide, out, 3, padding=1) for wide, out in pairwise(widths))
         self.head = nn.Conv2d(HEAD_CHANNELS, 1, 3, padding=1)
-        for module in (*self.blocks, self.full, self.head):
-            for layer in module.modules():
+        for part in (self.blocks, self.full, self.head):
+            for layer in part.modules():
                 if isinstance(layer, nn.Conv2d):
                     start_anew(layer)
 
@@ -54,16 +42,18 @@ class Network(nn.Module):
         *skips, deep = self.encoder(image)
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
             deep = block(deep, skip)
-        full = F.relu(self.full(F.interpolate(deep, size=image.shape[-2:], mode="nearest")))
-        return self.head(full)
+        for left, convolution in zip(reversed(range(len(self.full))), self.full, strict=True):
+            size = [-(-side // 2**left) for side in image.shape[-2:]]
+            deep = F.relu(convolution(F.interpolate(deep, size=size, mode="nearest")))
+        return self.head(deep)
 
 
 def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, weights: str | None = None) -> nn.Module:
     """Builds the network.
 
     Args:
-        encoder: any model of timm with feature maps at five scales, e.g. resnet34, resnet50, tf_efficientnet_lite0.
-        decoder: `unet`, the winner's.
+        encoder: any model of timm with feature maps down to 1/32, e.g. resnet34, inception_v3, convnext_tiny.
+        decoder: `unet`, the winner's, or `linknet`.
         channels: of the input: 3 (RGB) or 4 (RGB and height).
         weights: the encoder's, as `weights.load_encoder` takes them: `imagenet`, `package`, a file; None for random.
 
@@ -73,8 +63,8 @@ def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, w
     Raises:
         InputError: the encoder or decoder is unknown, or has no such feature maps, or its weights can't be had.
     """
-    if decoder not in DECODERS:
-        raise InputError(f"configuration: model.decoder is {decoder!r}; known: {', '.join(DECODERS)}")
+    if decoder not in BLOCKS:
+        raise InputError(f"configuration: model.decoder is {decoder!r}; known: {', '.join(BLOCKS)}")
     try:
         body = timm.create_model(encoder, features_only=True, in_chans=channels)
     except (RuntimeError, AttributeError, ValueError) as error:
@@ -84,14 +74,14 @@ def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, w
         ) from error
     scales: Any = body.feature_info
     reductions = scales.reduction()
-    if reductions != [2, 4, 8, 16, 32]:
+    if reductions not in ([2, 4, 8, 16, 32], [4, 8, 16, 32]):
         raise InputError(
             f"configuration: model.encoder is {encoder!r}, with feature maps at 1/{', 1/'.join(map(str, reductions))}; "
-            "the decoder needs 1/2, 1/4, 1/8, 1/16 and 1/32"
+            "the decoder needs them at 1/4, 1/8, 1/16 and 1/32, and at 1/2 if there are five"
         )
     if weights not in (None, "none"):
         load_encoder(body, encoder, weights, channels)
-    return Network(body, scales.channels())
+    return Network(body, scales.channels(), reductions[0], decoder)
 
 
 def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
@@ -99,34 +89,34 @@ def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
     return next((name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
 
 
-def with_height(network: nn.Module, encoder: str, decoder: str = "unet") -> nn.Module:
-    """Gives a network that has seen RGB a fourth input channel, as the winner did.
-
-    The first convolution and its batch norm start anew; everything else is kept.
+def with_height(network: nn.Module, encoder: str, decoder: str = "unet", height_channel: str = "anew") -> nn.Module:
+    """Gives a network that has seen RGB a fourth input channel.
 
     Args:
         network: of 3 channels, as `build` made it.
         encoder: its encoder.
         decoder: its decoder.
+        height_channel: how the first convolution starts. `anew`, the winner's: it and its batch norm start at random.
+            Else both are kept for RGB, and the weights of the height are `zero` (as the challenge's second had it),
+            those of `red` (the fifth), or the `mean` of the three colours'. Everything after is kept in any case.
 
     Returns:
         A network of 4 channels.
     """
+    if height_channel not in HEIGHT_CHANNELS:
+        raise InputError(
+            f"configuration: train.height_channel is {height_channel!r}; known: {', '.join(HEIGHT_CHANNELS)}"
+        )
     wider = build(encoder, decoder, channels=4)
-    anew, convolution = first_convolution(wider)
-    start_anew(convolution)
-    layers = list(wider.named_modules())
-    after = next(name for name, layer in layers if isinstance(layer, nn.BatchNorm2d))
-    kept = {
-        name: value for name, value in network.state_dict().items() if not name.startswith((f"{anew}.", f"{after}."))
-    }
+    name, convolution = first_convolution(wider)
+    kept = dict(network.state_dict())
+    rgb = kept.pop(f"{name}.weight")
+    if height_channel == "anew":
+        start_anew(convolution)
+        norm = next((name for name, layer in wider.named_modules() if isinstance(layer, nn.BatchNorm2d)), name)
+        kept = {key: value for key, value in kept.items() if not key.startswith((f"{name}.", f"{norm}."))}
+    else:
+        height = {"zero": torch.zeros_like(rgb[:, :1]), "red": rgb[:, :1], "mean": rgb.mean(1, keepdim=True)}
+        kept[f"{name}.weight"] = torch.cat([rgb, height[height_channel]], dim=1)
     wider.load_state_dict(kept, strict=False)
     return wider
-
-
-def start_anew(convolution: nn.Conv2d) -> None:
-    """Fills a convolution from N(0, sqrt(2 / (k·k·out))), its bias with zero."""
-    spread = math.sqrt(2 / (convolution.kernel_size[0] * convolution.kernel_size[1] * convolution.out_channels))
-    nn.init.normal_(convolution.weight, 0.0, spread)
-    if convolution.bias is not None:
-        nn.init.zeros_(convolution.bias)

@@ -1,0 +1,100 @@
+"""Times cutting a training crop out of a prepared tile against reading and decoding the whole tile for every crop.
+
+The latter is what the challenge's winner did: read RGB, DSM, DTM and classes, join them, mirror the border, crop. Both
+run alternately in one process on the same generated tile; the ratio of the medians is printed. The files are in the
+page cache for both.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+from eaves import crops, ingest, rasters
+from eaves.discovery import TileFiles
+
+PREPARE = {"bands": [1, 2, 3], "rgb_range": "auto", "rgb_percentiles": [0.5, 99.5]}
+BORDER_PX = 12
+
+
+def make_tile(folder: Path, size: int) -> TileFiles:
+    """Write raw files that compress about as real ones do: smooth noise with grain."""
+    generator = np.random.default_rng(1)
+    smooth = ndimage.zoom(generator.uniform(0, 255, (size // 16, size // 16)), 16, order=1)[:size, :size]
+    grid = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 4e5, 0, -0.5, 3e6), "width": size, "height": size}
+    rgb = np.clip(smooth + generator.normal(0, 8, (3, size, size)), 0, 255).astype(np.uint8)
+    with rasters.created(folder / "A_RGB.tif", dtype="uint8", count=3, **grid, **rasters.COMPACT) as out:
+        out.write(rgb)
+    buildings = ndimage.label(smooth > 150)[0].astype(np.uint16)
+    heights = (smooth / 20 + generator.normal(0, 0.1, smooth.shape)).astype(np.float32)
+    rasters.write(folder / "A_DSM.tif", heights + 50, grid, nodata=-32767, predictor=3)
+    rasters.write(folder / "A_DTM.tif", np.full_like(heights, 50), grid, nodata=-32767, predictor=3)
+    rasters.write(folder / "A_GTI.tif", buildings, grid)
+    rasters.write(folder / "A_GTL.tif", np.where(buildings, 6, 2).astype(np.uint8), grid)
+    return TileFiles(*(folder / f"A_{kind}.tif" for kind in ("RGB", "DSM", "DTM", "GTI", "GTL")))
+
+
+def whole_tile_crop(files: TileFiles, top: int, left: int, crop_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read everything, join it, mirror it, cut it: a float32 crop and its mask."""
+    with rasters.opened(files.rgb) as dataset:
+        rgb = dataset.read()
+    height = (rasters.read(files.dsm) - rasters.read(files.dtm)) / 9
+    image = np.concatenate([rgb.astype(np.float32) / 255, height[None]]).transpose(1, 2, 0)
+    mask = rasters.read(files.gtl) == 6
+    border = ((BORDER_PX, BORDER_PX), (BORDER_PX, BORDER_PX))
+    image, mask = np.pad(image, (*border, (0, 0)), mode="reflect"), np.pad(mask, border, mode="reflect")
+    rows, columns = (
+        slice(top + BORDER_PX, top + BORDER_PX + crop_px),
+        slice(left + BORDER_PX, left + BORDER_PX + crop_px),
+    )
+    return image[rows, columns], mask[rows, columns]
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the two medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=2048, help="pixels a side of the tile (default: %(default)s)")
+    parser.add_argument("--crop", type=int, default=1024, help="pixels a side of the crop (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=15, help="alternating runs of each (default: %(default)s)")
+    arguments = parser.parse_args()
+
+    generator = np.random.default_rng(2)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = make_tile(folder, arguments.size)
+        ingest.prepare(files, folder / "A_image.tif", folder / "A_truth.tif", PREPARE)
+        tile = crops.open_tile(folder, "A")
+        times = []
+        for _ in range(arguments.runs):
+            corner = [crops.random_corner(generator, arguments.size, arguments.crop, BORDER_PX) for _ in range(2)]
+            cut, whole = crops.cut(tile, *corner, arguments.crop), whole_tile_crop(files, *corner, arguments.crop)
+            assert np.array_equal(cut[1] == 1, whole[1])
+            times.append(
+                (
+                    seconds(lambda: crops.cut(tile, *corner, arguments.crop)),  # noqa: B023
+                    seconds(lambda: whole_tile_crop(files, *corner, arguments.crop)),  # noqa: B023
+                )
+            )
+    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
+    print(f"a crop of {arguments.crop} px from a tile of {arguments.size} px")
+    print(f"whole tile read {usual_s * 1e3:7.1f} ms")
+    print(f"eaves           {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.0f} times as fast")
+
+
+if __name__ == "__main__":
+    main()
