@@ -51,11 +51,8 @@ def whole_tile_crop(files: TileFiles, top: int, left: int, crop_px: int) -> tupl
     mask = rasters.read(files.gtl) == 6
     border = ((BORDER_PX, BORDER_PX), (BORDER_PX, BORDER_PX))
     image, mask = np.pad(image, (*border, (0, 0)), mode="reflect"), np.pad(mask, border, mode="reflect")
-    rows, columns = (
-        slice(top + BORDER_PX, top + BORDER_PX + crop_px),
-        slice(left + BORDER_PX, left + BORDER_PX + crop_px),
-    )
-    return image[rows, columns], mask[rows, columns]
+    window = np.s_[top + BORDER_PX :, left + BORDER_PX :]
+    return image[window][:crop_px, :crop_px], mask[window][:crop_px, :crop_px]
 
 
 def seconds(function: Callable[[], object]) -> float:

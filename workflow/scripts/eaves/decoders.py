@@ -1,4 +1,4 @@
-"""What brings the encoder's feature maps back to the image's size: the winner's U-Net block, and the LinkNet-like one."""
+"""What brings the encoder's feature maps back to the image's size: the winner's U-Net block, and LinkNet's."""
 
 import math
 

@@ -86,7 +86,7 @@ def section(text: str | None, *names: str) -> dict[str, Any]:
     else:
         path = Path(text) if text else CONFIG
         try:
-            given = yaml.safe_load(path.read_text())
+            given = laid_over(yaml.safe_load(CONFIG.read_text()), yaml.safe_load(path.read_text()) or {})
         except (OSError, yaml.YAMLError) as error:
             why = " ".join(str(error).split())
             raise InputError(f"{path}: cannot be read ({why}); --settings takes a YAML file or JSON") from error
