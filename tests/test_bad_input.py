@@ -215,9 +215,9 @@ def test_an_encoder_that_cannot_be_had_is_named():
     assert "e.g. resnet34" in line
     (line,) = fault_of(model.build, "vit_tiny_patch16_224")
     assert "model.encoder is 'vit_tiny_patch16_224'" in line
-    assert "1/2, 1/4, 1/8, 1/16 and 1/32" in line
+    assert "the decoder needs them at 1/4, 1/8, 1/16 and 1/32" in line
     (line,) = fault_of(model.build, "resnet18", "fpn")
-    assert line == "configuration: model.decoder is 'fpn'; known: unet"
+    assert line == "configuration: model.decoder is 'fpn'; known: unet, linknet"
 
 
 @pytest.mark.parametrize(
