@@ -13,6 +13,7 @@ min_version("9.0")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+# Only used with --sdm apptainer: an image of that name with the packages of envs/requirements.txt.
 container: "docker://eaves"
 
 
