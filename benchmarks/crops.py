@@ -6,14 +6,12 @@ page cache for both.
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _timing import compare
 from affine import Affine
 from scipy import ndimage
 
@@ -55,13 +53,6 @@ def whole_tile_crop(files: TileFiles, top: int, left: int, crop_px: int) -> tupl
     return image[window][:crop_px, :crop_px], mask[window][:crop_px, :crop_px]
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,18 +67,15 @@ def main() -> None:
         files = make_tile(folder, arguments.size)
         ingest.prepare(files, folder / "A_image.tif", folder / "A_truth.tif", PREPARE)
         tile = crops.open_tile(folder, "A")
-        times = []
-        for _ in range(arguments.runs):
+        for _ in range(3):
             corner = [crops.random_corner(generator, arguments.size, arguments.crop, BORDER_PX) for _ in range(2)]
             cut, whole = crops.cut(tile, *corner, arguments.crop), whole_tile_crop(files, *corner, arguments.crop)
             assert np.array_equal(cut[1] == 1, whole[1])
-            times.append(
-                (
-                    seconds(lambda: crops.cut(tile, *corner, arguments.crop)),  # noqa: B023
-                    seconds(lambda: whole_tile_crop(files, *corner, arguments.crop)),  # noqa: B023
-                )
-            )
-    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
+        ours_s, usual_s = compare(
+            lambda: crops.cut(tile, *corner, arguments.crop),
+            lambda: whole_tile_crop(files, *corner, arguments.crop),
+            arguments.runs,
+        )
     print(f"a crop of {arguments.crop} px from a tile of {arguments.size} px")
     print(f"whole tile read {usual_s * 1e3:7.1f} ms")
     print(f"eaves           {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.0f} times as fast")

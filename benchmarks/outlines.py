@@ -5,16 +5,14 @@ medians is printed.
 """
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import rasterio.features
 import shapely
 import shapely.geometry
+from _timing import compare
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
@@ -46,13 +44,6 @@ def by_rasterio(labels: np.ndarray) -> list[tuple[int, shapely.Polygon]]:
     )
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -68,8 +59,7 @@ def main() -> None:
         i == j and one.equals(other) for (i, one), (j, other) in zip(ours, usual, strict=True)
     ):
         sys.exit("the two disagree")
-    times = [(seconds(lambda: polygons(labels)), seconds(lambda: by_rasterio(labels))) for _ in range(arguments.runs)]
-    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
+    ours_s, usual_s = compare(lambda: polygons(labels), lambda: by_rasterio(labels), arguments.runs)
     print(f"{arguments.size} px, {len(ours)} outlines, all equal")
     print(f"rasterio + shapely {usual_s * 1e3:7.1f} ms")
     print(f"eaves              {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")

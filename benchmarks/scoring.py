@@ -5,13 +5,11 @@ see whether it is connected. Both run alternately in one process; the ratio of t
 """
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _timing import compare
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
@@ -59,13 +57,6 @@ def plain_score(truth: np.ndarray, solution: np.ndarray) -> tuple[int, int, int]
     return tp, solution_ids.size - len(skipped) - len(matched), truth_ids.size - len(uncertain | taken)
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -78,11 +69,7 @@ def main() -> None:
     score = score_tile(truth, solution)  # compiles, too
     if score is None or (score.tp, score.fp, score.fn) != plain_score(truth, solution):
         sys.exit(f"the two disagree: {score} and {plain_score(truth, solution)}")
-    times = [
-        (seconds(lambda: score_tile(truth, solution)), seconds(lambda: plain_score(truth, solution)))
-        for _ in range(arguments.runs)
-    ]
-    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
+    ours_s, usual_s = compare(lambda: score_tile(truth, solution), lambda: plain_score(truth, solution), arguments.runs)
     print(f"{arguments.size} px; both find {score}")
     print(f"plain numpy + scipy {usual_s * 1e3:7.1f} ms")
     print(f"eaves               {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")

@@ -4,13 +4,11 @@ Both run alternately in one process; the ratio of the medians is printed, and by
 """
 
 import argparse
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _timing import compare
 from scipy import ndimage
 from skimage.morphology import remove_small_objects
 from skimage.segmentation import watershed
@@ -42,13 +40,6 @@ def by_the_recipe(probability: np.ndarray) -> np.ndarray:
     return watershed(space.astype(np.uint8), seeds, mask=space, watershed_line=True)
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -60,12 +51,8 @@ def main() -> None:
 
     probability = make_probability(arguments.size, arguments.buildings, arguments.noise, seed=1)
     ours, usual = separate(probability), by_the_recipe(probability)  # compiles, too
-    times = [
-        (seconds(lambda: separate(probability)), seconds(lambda: by_the_recipe(probability)))
-        for _ in range(arguments.runs)
-    ]
-    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
     differ = int(((ours > 0) != (usual > 0)).sum())
+    ours_s, usual_s = compare(lambda: separate(probability), lambda: by_the_recipe(probability), arguments.runs)
     print(f"{arguments.size} px, {ours.max()} buildings; ground or building differs in {differ} px")
     print(f"scipy + scikit-image {usual_s * 1e3:7.1f} ms")
     print(f"eaves                {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")

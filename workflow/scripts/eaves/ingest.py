@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from eaves import rasters, tiles
 from eaves.discovery import TileFiles
 from eaves.errors import InputError
+from eaves.grids import on_the_grid, same_grid
 
 BANDS = ("red", "green", "blue", "height above ground, cm")
 STRIP_ROWS = 1024  # what is in memory at a time, whatever the tile's size
 # No land on Earth is lower or higher (Dead Sea shore -430 m, Everest 8,849 m): beyond, a nodata value is undeclared.
 LOWEST_M, HIGHEST_M = -500.0, 9000.0
-GRID_TOLERANCE_PX = 0.01  # grids closer than this are the same
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
         _check_rgb(rgb, files.rgb, settings["bands"])
         on_grid = {"crs": rgb.crs, "transform": rgb.transform, "width": rgb.width, "height": rgb.height}
         limits = _colour_limits(rgb, files.rgb, settings)
-        with _heights(files.dsm, on_grid, files.rgb) as dsm, _heights(files.dtm, on_grid, files.rgb) as dtm:
+        with on_the_grid(files.dsm, on_grid, files.rgb) as dsm, on_the_grid(files.dtm, on_grid, files.rgb) as dtm:
             unknown, colours, surface, ground = 0, 0, 0, 0
             with rasters.created_map(image_file, "int16", BANDS, on_grid, tiles.NODATA) as image:
                 for window in _strips(rgb.width, rgb.height):
@@ -137,69 +135,6 @@ def _colour_limits(rgb: rasterio.DatasetReader, path: Path, settings: dict[str, 
         raise InputError(f"{path}: nothing but nodata on this tile; replace the file or remove the tile's files")
     low, high = np.percentile(seen, settings["rgb_percentiles"])
     return float(low), float(max(high, low + 1e-6))
-
-
-def _heights(path: Path, on_grid: dict[str, Any], rgb_file: Path) -> "_OnGrid":
-    return _OnGrid(path, on_grid, rgb_file)
-
-
-class _OnGrid:
-    """A height model as if it were on the RGB's grid: read as it is where it is, warped bilinearly where not."""
-
-    def __init__(self, path: Path, on_grid: dict[str, Any], rgb_file: Path) -> None:
-        self.path, self.grid, self.rgb_file = path, on_grid, rgb_file
-
-    def __enter__(self) -> rasterio.DatasetReader:
-        self._context = rasters.opened(self.path)
-        source = self._context.__enter__()
-        if source.crs is None:
-            raise InputError(
-                f"{self.path}: no coordinate reference system; set the one it is in, "
-                f"e.g. rio edit-info --crs {self.grid['crs'].to_string()[:40]} {self.path}"
-            )
-        if same_grid(source, self.grid):
-            self._reader = source
-            return source
-        self._check_overlap(source)
-        nodata = source.nodata if source.nodata is not None else -32767.0
-        self._reader = WarpedVRT(
-            source,
-            **self.grid,
-            resampling=Resampling.bilinear,
-            src_nodata=source.nodata,
-            nodata=nodata,
-            dtype="float32",
-        )
-        return self._reader
-
-    def __exit__(self, *error: object) -> None:
-        if isinstance(self._reader, WarpedVRT):
-            self._reader.close()
-        self._context.__exit__(*error)  # type: ignore[arg-type]
-
-    def _check_overlap(self, source: rasterio.DatasetReader) -> None:
-        left, bottom, right, top = rasterio.transform.array_bounds(
-            self.grid["height"], self.grid["width"], self.grid["transform"]
-        )
-        try:
-            there = transform_bounds(source.crs, self.grid["crs"], *source.bounds)
-        except rasterio.errors.RasterioError:
-            there = (np.inf, np.inf, -np.inf, -np.inf)
-        if not (there[0] < right and there[2] > left and there[1] < top and there[3] > bottom):
-            raise InputError(
-                f"{self.path}: does not overlap {self.rgb_file} (it lies in {source.crs.to_string()[:40]} at "
-                f"{source.bounds.left:.0f}, {source.bounds.bottom:.0f}); give the height model of the same place"
-            )
-
-
-def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
-    """Whether a raster has the CRS, size and, to a hundredth of a pixel, the place of a grid."""
-    if (source.width, source.height) != (on_grid["width"], on_grid["height"]) or source.crs != on_grid["crs"]:
-        return False
-    inverse = ~on_grid["transform"]
-    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
-    offsets = np.array([inverse @ (source.transform @ corner) for corner in corners]) - np.array(corners)
-    return bool(np.abs(offsets).max() < GRID_TOLERANCE_PX)
 
 
 def _read_heights(source: rasterio.DatasetReader, path: Path, window: Window) -> np.ndarray:
