@@ -13,7 +13,7 @@ from eaves import augment, checkpoints, training
 from eaves.batches import Batch, Sampler
 from eaves.crops import Tile
 from eaves.errors import InputError
-from eaves.training import Phase, Run
+from eaves.progress import Phase, Run
 
 CPU = torch.device("cpu")
 SIZE = 32

@@ -17,7 +17,8 @@ from eaves.console import LOG
 from eaves.crops import Tile, open_tile
 from eaves.errors import InputError
 from eaves.fingerprint import fingerprint
-from eaves.training import Phase, Run, train
+from eaves.progress import Phase, Run
+from eaves.training import train
 
 STAGES = {"warmup": 0, "train": 1}  # each draws chance of its own
 BLOCKS = ("split", "model", "input", "sample", "augment", "optimize")

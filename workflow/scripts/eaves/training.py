@@ -4,9 +4,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,41 +11,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from eaves import augment, checkpoints, devices
+from eaves import augment, devices
 from eaves.batches import Batch, Sampler, cut_places, join_inputs, to_inputs, to_truth, validation_batches
 from eaves.console import LOG
-from eaves.crops import Tile
 from eaves.errors import InputError
 from eaves.interrupts import StopRequest
 from eaves.losses import bce_dice
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Epochs that share a learning rate and weights of the loss."""
-
-    name: str
-    epochs: int
-    lr: float
-    bce: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one training job works with. `settings` holds the blocks input, sample, augment and optimize."""
-
-    phases: list[Phase]
-    settings: dict[str, Any]
-    sampler: Sampler
-    held_out: list[Tile]
-    channels: int
-    checkpoint: Path
-    identity: str
-
-    def epochs(self) -> list[Phase]:
-        """The phase of each epoch."""
-        return [phase for phase in self.phases for _ in range(phase.epochs)]
+from eaves.progress import Phase, Progress, Run
 
 
 def train(network: nn.Module, run: Run, device: torch.device) -> list[dict[str, Any]]:
@@ -71,7 +40,7 @@ def train(network: nn.Module, run: Run, device: torch.device) -> list[dict[str, 
     """
     devices.place(network, device)
     optimizer = torch.optim.Adam(network.parameters())
-    progress = _Progress.resume(run, network, optimizer)
+    progress = Progress.resume(run, network, optimizer)
     epochs = run.epochs()
     last_phase_starts = len(epochs) - run.phases[-1].epochs if run.phases else 0
     with StopRequest() as stop:
@@ -97,7 +66,7 @@ def _train_epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     epoch: int,
-    progress: "_Progress",
+    progress: Progress,
     run: Run,
     device: torch.device,
     stop: StopRequest,
@@ -213,49 +182,3 @@ def _prefetched(sampler: Sampler, epoch: int, first: int) -> Iterator[tuple[int,
             if step + 1 < sampler.steps_per_epoch:
                 coming = pool.submit(sampler.draw, epoch, step + 1)
             yield step, batches
-
-
-@dataclass
-class _Progress:
-    """How far a run has come: what a checkpoint holds beside weights and optimizer."""
-
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    dice_sum: float = 0.0
-    best_loss: float = float("inf")
-    best: dict[str, Tensor] | None = None
-    history: list[dict[str, Any]] = field(default_factory=list)
-    saved_at: float = field(default_factory=time.monotonic)
-
-    @classmethod
-    def resume(cls, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> "_Progress":
-        state = checkpoints.load(run.checkpoint, run.identity)
-        if state is None:
-            return cls()
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        progress = cls(**state["progress"])
-        LOG.info("goes on from epoch %d, step %d", progress.epoch + 1, progress.step + 1)
-        return progress
-
-    def save(self, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        place = {name: value for name, value in vars(self).items() if name != "saved_at"}
-        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": place}
-        checkpoints.save(run.checkpoint, state, run.identity)
-        self.saved_at = time.monotonic()
-
-    def add(self, step: int, loss: float, dice: float) -> None:
-        self.step = step
-        self.loss_sum += loss
-        self.dice_sum += dice
-
-    def means(self) -> dict[str, float]:
-        return {"loss": self.loss_sum / self.step, "dice": self.dice_sum / self.step}
-
-    def finish_epoch(self, row: dict[str, Any], network: nn.Module, candidate: bool) -> None:
-        self.history.append(row)
-        self.epoch, self.step, self.loss_sum, self.dice_sum = self.epoch + 1, 0, 0.0, 0.0
-        if candidate and not row["val_loss"] > self.best_loss:  # NaN, with nothing held out, keeps the last
-            self.best_loss = row["val_loss"]
-            self.best = deepcopy(network.state_dict())
