@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from eaves import model
+from eaves import model, weights
+from eaves.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,18 @@ def test_every_encoder_fits_every_decoder_at_any_size(encoder, decoder):
     assert logits.shape == (2, 1, 99, 130)
     logits.square().mean().backward()
     assert not [name for name, parameter in network.named_parameters() if parameter.grad is None]
+
+
+def test_a_model_comes_back_from_its_file_and_one_of_another_version_is_named(tmp_path):
+    network, path = model.build("test_resnet"), tmp_path / "fold-0.safetensors"
+    recipe = {"encoder": "test_resnet", "decoder": "unet", "channels": 4}
+    weights.save_model(path, network, recipe)
+    restored, found = model.restore(path)
+    assert found == recipe
+    assert all(restored.state_dict()[name].equal(value) for name, value in network.state_dict().items())
+    weights.save_model(path, network, recipe | {"decoder": "linknet"})
+    with pytest.raises(InputError, match=r"fold-0\.safetensors: its weights do not fit the test_resnet linknet"):
+        model.restore(path)
 
 
 def test_every_parameter_learns(winner):

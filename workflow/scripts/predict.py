@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import tifffile
-import torch
 from torch import nn
 
-from eaves import console, devices, model, rasters, settings, weights
+from eaves import console, devices, model, rasters, settings
 from eaves.inference import predict_strips
 
 
@@ -25,7 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
         tile = image_file.stem.removesuffix("_image")
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
-            loaded[path] = load(path, device)
+            network, recipe = model.restore(path)
+            loaded[path] = devices.place(network, device).eval(), recipe
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
         pixels = tifffile.memmap(image_file, mode="r")
@@ -36,14 +36,6 @@ def main(arguments: argparse.Namespace) -> None:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device):
                 out.write(strip, 1, window=((top, top + len(strip)), (0, grid["width"])))
     console.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
-
-
-def load(path: Path, device: torch.device) -> tuple[nn.Module, dict]:
-    """Builds a model as its recipe says and puts its weights in."""
-    state, recipe = weights.read_model(path)
-    network = model.build(recipe["encoder"], recipe["decoder"], recipe["channels"])
-    network.load_state_dict(state)
-    return devices.place(network, device).eval(), recipe
 
 
 if __name__ == "__main__":

@@ -111,14 +111,12 @@ def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any], he
     if stage == "warmup":
         first = str(arguments.encoder[0]) if arguments.encoder else None
         return model.build(recipe["encoder"], recipe["decoder"], 3, first)
-    state, made_by = weights.read_model(arguments.warmup)
+    network, made_by = model.restore(arguments.warmup)
     if (made_by["encoder"], made_by["decoder"]) != (recipe["encoder"], recipe["decoder"]):
         raise InputError(
             f"{arguments.warmup}: a {made_by['encoder']} {made_by['decoder']}, but the configuration asks for "
             f"{recipe['encoder']} {recipe['decoder']}; make the warm-up again"
         )
-    network = model.build(recipe["encoder"], recipe["decoder"], 3)
-    network.load_state_dict(state)
     return model.with_height(network, recipe["encoder"], recipe["decoder"], height_channel)
 
 

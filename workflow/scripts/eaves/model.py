@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from eaves.decoders import BLOCKS, start_anew
 from eaves.errors import InputError
-from eaves.weights import load_encoder
+from eaves.weights import load_encoder, read_model
 
 HEAD_CHANNELS = 32  # of the convolutions from the encoder's first stage up to full resolution
 HEIGHT_CHANNELS = ("anew", "zero", "red", "mean")
@@ -82,6 +83,30 @@ def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, w
     if weights not in (None, "none"):
         load_encoder(body, encoder, weights, channels)
     return Network(body, scales.channels(), reductions[0], decoder)
+
+
+def restore(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Builds a model as the recipe inside its file says, and puts its weights in.
+
+    Args:
+        path: a .safetensors file that Eaves has written.
+
+    Returns:
+        The network, on the CPU, and the recipe: encoder, decoder, channels, input, and what it was trained with.
+
+    Raises:
+        InputError: the file is missing, damaged, or of a version whose networks were others.
+    """
+    state, recipe = read_model(path)
+    network = build(recipe["encoder"], recipe["decoder"], recipe["channels"])
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: its weights do not fit the {recipe['encoder']} {recipe['decoder']} of this version of Eaves; "
+            "use the version that trained it, or train it again"
+        ) from error
+    return network, recipe
 
 
 def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
