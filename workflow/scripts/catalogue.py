@@ -6,12 +6,14 @@ from pathlib import Path
 import pandas as pd
 
 from eaves import console
+from eaves.files import whole
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables and writes them as one."""
     table = pd.concat([pd.read_csv(path, dtype={"buildings": "Int64"}) for path in arguments.tables])
-    table.sort_values(["set", "tile"]).to_csv(arguments.output, index=False)
+    with whole(arguments.output) as temporary:
+        table.sort_values(["set", "tile"]).to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":

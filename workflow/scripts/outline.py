@@ -4,13 +4,13 @@ Tiles in several coordinate reference systems get a layer each, named after the 
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import pandas as pd
 import pyogrio
 
 from eaves import console, rasters
+from eaves.files import whole
 from eaves.outlines import outlines
 from eaves.tiles import height_of
 
@@ -24,9 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
     names = sorted(table.loc[table["set"] == "test", "tile"])
     grids = {name: rasters.grid(arguments.buildings / f"{name}.tif") for name in names}
     systems = sorted({grid["crs"].to_string() for grid in grids.values()})
-    temporary = arguments.output.with_name(f".{os.getpid()}.{arguments.output.name}")
     found = 0
-    try:
+    with whole(arguments.output) as temporary:
         for name in console.progress(names, "outline"):
             table = outlines(
                 rasters.read(arguments.buildings / f"{name}.tif"),
@@ -41,9 +40,6 @@ def main(arguments: argparse.Namespace) -> None:
                 table, temporary, layer=layer, driver="GPKG", append=temporary.exists(), geometry_type="Polygon"
             )
             found += len(table)
-        temporary.replace(arguments.output)
-    finally:
-        temporary.unlink(missing_ok=True)
     console.LOG.info("%d outlines in %s", found, arguments.output)
 
 

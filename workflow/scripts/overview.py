@@ -7,6 +7,7 @@ import cv2
 import tifffile
 
 from eaves import console, rasters
+from eaves.files import whole
 from eaves.pictures import overview
 
 
@@ -23,10 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
                 rasters.read(arguments.buildings / f"{tile}.tif"),
             )
         )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = arguments.output.with_name(f".part.{arguments.output.name}")
-    cv2.imwrite(str(temporary), overview(rows)[..., ::-1])
-    temporary.replace(arguments.output)
+    with whole(arguments.output) as temporary:
+        cv2.imwrite(str(temporary), overview(rows)[..., ::-1])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pandas as pd
 from eaves import console, settings
 from eaves.discovery import TileFiles
 from eaves.errors import InputError
+from eaves.files import whole
 from eaves.ingest import prepare
 
 
@@ -32,9 +33,9 @@ def main(arguments: argparse.Namespace) -> None:
             faults.append(str(fault))
     if faults:
         raise InputError("\n".join(faults))
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows).astype({"buildings": "Int64"})
-    table.to_csv(arguments.table, index=False)
+    with whole(arguments.table) as temporary:
+        table.to_csv(temporary, index=False)
     console.LOG.info("prepared %d %s tiles", len(rows), arguments.set)
 
 

@@ -6,13 +6,13 @@ the challenge published.
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from eaves import console, rasters, settings
+from eaves.files import whole
 from eaves.scoring import match_buildings, overall, score_tile
 from eaves.tiles import NODATA
 
@@ -73,9 +73,8 @@ def summary(scores: list[Any]) -> dict[str, Any]:
 
 def write(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with whole(path) as temporary:
+        temporary.write_text(text)
 
 
 if __name__ == "__main__":

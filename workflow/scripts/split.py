@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eaves import console, rasters, settings
+from eaves.files import whole
 from eaves.folds import assign
 
 
@@ -31,7 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
         sha256(f"{image} {truth}".encode()).hexdigest()
         for image, truth in zip(table["image_sha256"], table["truth_sha256"], strict=True)
     ]
-    pd.DataFrame({"tile": table["tile"], "fold": fold, "sha256": hashes}).to_csv(arguments.output, index=False)
+    with whole(arguments.output) as temporary:
+        pd.DataFrame({"tile": table["tile"], "fold": fold, "sha256": hashes}).to_csv(temporary, index=False)
     console.LOG.info("%d training tiles in %d folds of %s", len(fold), block["folds"], np.bincount(fold).tolist())
 
 

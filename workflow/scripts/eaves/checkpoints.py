@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from eaves.console import LOG
+from eaves.files import whole
 
 _DIGEST_BYTES = 32
 
@@ -21,12 +22,10 @@ def save(path: Path, state: dict[str, Any], run: str) -> None:
         state: tensors and plain values.
         run: what the checkpoint belongs to, e.g. a hash of settings, data and code.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save({"run": run, "state": state}, buffer)
     content = buffer.getbuffer()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as temporary:
         with temporary.open("wb") as stream:
             stream.write(sha256(content).digest())
             stream.write(content)
@@ -34,12 +33,9 @@ def save(path: Path, state: dict[str, Any], run: str) -> None:
             os.fsync(stream.fileno())
         if path.exists():
             path.replace(_previous(path))
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-    finally:
-        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def load(path: Path, run: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from eaves.batches import Sampler
 from eaves.console import LOG
 from eaves.crops import Tile, open_tile
 from eaves.errors import InputError
+from eaves.files import whole
 from eaves.fingerprint import fingerprint
 from eaves.progress import Phase, Run
 from eaves.training import train
@@ -81,9 +82,9 @@ def train_fold(
         *(stage, arguments.fold, len(run.epochs()), run.sampler.steps_per_epoch, len(learnt), len(held_out), device),
     )
     history = train(network, run, device)
-    arguments.history.parent.mkdir(parents=True, exist_ok=True)
     columns = ["epoch", "phase", "lr", "loss", "dice", "val_loss", "val_dice"]
-    pd.DataFrame(history, columns=columns).to_csv(arguments.history, index=False, float_format="%.6g")
+    with whole(arguments.history) as temporary:
+        pd.DataFrame(history, columns=columns).to_csv(temporary, index=False, float_format="%.6g")
     weights.save_model(
         arguments.output, network, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings}
     )

