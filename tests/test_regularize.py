@@ -38,7 +38,7 @@ def assert_keeps_the_promises(labels, tolerance_m, pixel_to_m=HALF_METRE):
     for one, other in zip(exact, found, strict=True):
         assert other.is_valid and other.geom_type == one.geom_type
         assert shapely.get_num_geometries(other) == shapely.get_num_geometries(one)
-        assert other.difference(tile).area < 1e-6
+        assert shapely.difference(other, tile, grid_size=1e-6).area < 1e-4
         # Buffers are drawn by polygons, a little too small: of 1 / cos(pi / 128), not 2 thousandths.
         wide = tolerance_m * 1.002
         rim = filled(one, tolerance_m).boundary
@@ -49,7 +49,8 @@ def assert_keeps_the_promises(labels, tolerance_m, pixel_to_m=HALF_METRE):
         assert one.buffer(wide, quad_segs=32).covers(other)
     first, second = shapely.STRtree(found).query(found, predicate="intersects")
     apart = first < second
-    assert (shapely.area(shapely.intersection(found[first[apart]], found[second[apart]])) < 1e-5).all()
+    common = shapely.intersection(found[first[apart]], found[second[apart]], grid_size=1e-6)
+    assert (shapely.area(common) < 2e-4).all()
     return fitted
 
 
@@ -106,7 +107,7 @@ def test_a_turned_rectangle_becomes_a_rectangle(angle_deg, tolerance_m):
     np.testing.assert_allclose(sorted(lengths), [14, 14, 24, 24], atol=0.36)  # half a pixel's diagonal
     np.testing.assert_allclose((sides * np.roll(sides, -1, axis=0)).sum(axis=1), 0, atol=1e-9 * 24 * 14)
     angles = np.degrees(np.arctan2(sides[:, 1], sides[:, 0]))[lengths > 19] % 180
-    np.testing.assert_allclose((angles - angle_deg + 90) % 180 - 90, 0, atol=0.7)
+    np.testing.assert_allclose((angles - angle_deg + 90) % 180 - 90, 0, atol=1.2)  # half a pixel over 24 m
 
 
 def test_a_slanting_wall_stays_slanting_and_a_courtyard_stays():
@@ -122,10 +123,10 @@ def test_a_slanting_wall_stays_slanting_and_a_courtyard_stays():
 
 def test_neighbours_get_a_common_wall():
     row_of_houses = turned_rectangle(12, (40, 10)) * (1 + (np.arange(100) > 52))
-    exact, found, fitted = drawn(row_of_houses.astype(np.int32), 1.0)
+    _, found, fitted = drawn(row_of_houses.astype(np.int32), 1.0)
     assert fitted.all()
-    common = found[0].intersection(found[1])
-    assert common.length > 9 and common.area < 1e-6
+    common = shapely.intersection(*found, grid_size=1e-6)
+    assert common.length > 9 and common.area < 1e-4
     assert_keeps_the_promises(row_of_houses.astype(np.int32), 1.0)
 
 

@@ -92,6 +92,7 @@ def cut(
                 if i > 0:
                     total = np.inf
                     x, y = 0.5 * (points[i - 1] + points[i])
+                    reach = tolerance * (1 + 1 / finer[i])
                     for other in range(3):
                         if best[i, other] + cost >= total or (other == kind and kind != FREE):
                             continue
@@ -99,9 +100,7 @@ def cut(
                         sine = a * e - b * d
                         if abs(sine) < SINE:
                             continue
-                        if np.hypot((c * e - b * f) / sine - x, (a * f - c * d) / sine - y) <= tolerance * (
-                            1 + 1 / finer[i]
-                        ):
+                        if np.hypot((c * e - b * f) / sine - x, (a * f - c * d) / sine - y) <= reach:
                             total, before = best[i, other] + cost, other
                 if total < best[j, kind]:
                     best[j, kind], came_from[j, kind], came_as[j, kind] = total, i, before

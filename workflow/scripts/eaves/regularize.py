@@ -1,7 +1,7 @@
 """Draws buildings with straight walls and right angles, nowhere further from the exact outline than a tolerance."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import shapely
@@ -13,10 +13,12 @@ MOST_POINTS = 1500
 """On one ring; a longer one is seen with fewer points a metre, since the time grows with their square."""
 SIMPLIFIED = 0.5
 """Part of the tolerance within which an outline is simplified that no walls fit."""
-ROUNDING_M2 = 1e-6
+GRID_M = 1e-6
+"""Of the corners that cuts make. In floating point GEOS now and then mistakes nearly common walls for common areas."""
+ROUNDING_M2 = 1e-4
 """Neighbours with a common wall have no more than this in common."""
 
-Shape = shapely.Polygon | shapely.MultiPolygon
+Shape: TypeAlias = shapely.Polygon | shapely.MultiPolygon
 
 
 class Drawing(NamedTuple):
@@ -115,12 +117,13 @@ def _building(exact: Shape, pixel_to_m: np.ndarray, tolerance_m: float, tile: sh
     """Draw a building by itself, inside the tile."""
     kept = filled(exact, tolerance_m)
     rim = edges_of(kept)
-    parts = [_fitted(part, pixel_to_m, tolerance_m) for part in shapely.get_parts(kept)]
-    if any(part is None for part in parts):
+    pieces = shapely.get_parts(kept)
+    parts = [fitted for part in pieces if (fitted := _fitted(part, pixel_to_m, tolerance_m)) is not None]
+    if len(parts) < len(pieces):
         return Building(exact, kept, rim, None)
     shape = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
     if shape.is_valid and not shapely.covers(tile, shape):
-        shape = shape.intersection(tile)
+        shape = shapely.intersection(shape, tile, grid_size=GRID_M)
     return Building(exact, kept, rim, shape if keeps_to(shape, kept, rim, tolerance_m) else None)
 
 
@@ -186,11 +189,11 @@ def _cut_free(
         taken = [other for other in others if _overlap(other, shape)]
         if not taken:
             return Drawing(shape, fitted)
-        rest = shape.difference(shapely.union_all(taken))
+        rest = shapely.difference(shape, shapely.union_all(taken, grid_size=GRID_M), grid_size=GRID_M)
         if keeps_to(rest, building.kept, building.rim, tolerance_m):
             return Drawing(rest, fitted)
     return None
 
 
 def _overlap(one: Shape, two: Shape) -> bool:
-    return one.intersects(two) and one.intersection(two).area > ROUNDING_M2
+    return one.intersects(two) and shapely.intersection(one, two, grid_size=GRID_M).area > ROUNDING_M2
