@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from rasterio import Affine
 
+from eaves.attributes import attributes
 from eaves.errors import InputError
-from eaves.outlines import attributes, outlines, polygons
+from eaves.outlines import outlines, polygons
 
 HALF_METRE = Affine(0.5, 0, 1000, 0, -0.5, 2000)
 
@@ -92,12 +93,15 @@ def test_attributes_by_hand():
     probability = np.zeros(labels.shape, np.float32)
     probability[labels == 2] = [0.5, 0.75, 1, 1, 0.5]
     probability[labels == 5] = 0.25
-    table = attributes(labels, height_m, probability)
+    ground_m = np.where(labels == 2, 7.5, np.nan)
+    ground_m[1, 1:4] = [8, 9, np.nan]
+    table = attributes(labels, height_m, probability, ground_m)
     assert table["id"].tolist() == [2, 5]
     assert table["area_px"].tolist() == [5, 1]
     # Of 1, 2, 3, 4: the median lies between 2 and 3, the 95th percentile at place 0.95 * 3 = 2.85.
     np.testing.assert_allclose(table["height_m"], [2.5, np.nan])
     np.testing.assert_allclose(table["height_p95_m"], [3.85, np.nan])
+    np.testing.assert_allclose(table["ground_m"], [7.75, np.nan])  # of 7.5, 7.5, 8, 9
     assert table["confidence"].tolist() == [0.75, 0.25]
     assert table["touches_edge"].tolist() == [False, True]
 
@@ -125,9 +129,10 @@ def tower_and_hut():
 
 def test_outlines_in_map_units():
     labels, height_m, probability = tower_and_hut()
-    frame = outlines(labels, HALF_METRE, "EPSG:32617", height_m, probability, "JAX_1")
+    frame = outlines(labels, HALF_METRE, "EPSG:32617", "JAX_1", height_m, probability)
     assert frame.columns.tolist() == [
-        "tile", "id", "area_m2", "perimeter_m", "height_m", "height_p95_m", "confidence", "touches_edge", "geometry",
+        "tile", "id", "area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence", "touches_edge",
+        "regularized", "geometry",
     ]  # fmt: skip
     assert frame.crs.to_epsg() == 32617
     assert frame["tile"].tolist() == ["JAX_1", "JAX_1"]
@@ -140,28 +145,61 @@ def test_outlines_in_map_units():
 
 def test_sizes_are_metres_whatever_the_unit_of_the_crs():
     labels, height_m, probability = tower_and_hut()
-    feet = outlines(labels, HALF_METRE, "EPSG:2236", height_m, probability, "t")
+    feet = outlines(labels, HALF_METRE, "EPSG:2236", "t", height_m, probability)
     np.testing.assert_allclose(feet["area_m2"], np.array([10, 2]) * (1200 / 3937) ** 2)
     np.testing.assert_allclose(feet["perimeter_m"], np.array([14, 6]) * (1200 / 3937))
     # On the equator a degree is 111,319.49 m along it and 110,574.28 m across it (WGS 84).
-    degrees = outlines(labels, Affine(1e-5, 0, 20, 0, -1e-5, 0), "EPSG:4326", height_m, probability, "t")
+    degrees = outlines(labels, Affine(1e-5, 0, 20, 0, -1e-5, 0), "EPSG:4326", "t", height_m, probability)
     np.testing.assert_allclose(degrees["area_m2"], np.array([40, 8]) * 1.1131949 * 1.1057428, rtol=1e-4)
     np.testing.assert_allclose(
         degrees["perimeter_m"], [8 * 1.1131949 + 20 * 1.1057428, 8 * 1.1131949 + 4 * 1.1057428], rtol=1e-4
     )
 
 
+def test_what_is_not_given_is_not_known():
+    labels, height_m, probability = tower_and_hut()
+    frame = outlines(labels, HALF_METRE, "EPSG:32617", "t")
+    for unknown in ("height_m", "height_p95_m", "ground_m", "confidence"):
+        assert frame[unknown].isna().all() and frame[unknown].dtype == float
+    full = outlines(labels, HALF_METRE, "EPSG:32617", "t", height_m, probability, np.full(labels.shape, 4.5))
+    assert full["ground_m"].tolist() == [4.5, 4.5]
+    known = ["tile", "id", "area_m2", "perimeter_m", "touches_edge", "regularized", "geometry"]
+    assert frame[known].equals(full[known])
+
+
+@pytest.mark.parametrize(
+    ("crs", "metres"),
+    [(None, (1, 1)), ("EPSG:32617", (1, 1)), ("EPSG:2236", (3937 / 1200, 3937 / 1200)), ("EPSG:4326", ())],
+)
+def test_the_tolerance_is_metres_whatever_the_unit_of_the_crs(crs, metres):
+    """A house turned by 30 degrees on the ground becomes a rectangle; a tolerance below the pixel draws every step."""
+    row, column = np.indices((60, 60)) - 30
+    along, across = column * 3**0.5 / 2 + row / 2, row * 3**0.5 / 2 - column / 2
+    house = ((np.abs(along) < 22) & (np.abs(across) < 12)).astype(np.int32)
+    # Around 60 degrees north a degree of longitude is half as long as one of latitude.
+    units = metres or (1 / 55800, 1 / 111412)
+    grid = Affine(0.5 * units[0], 0, 20, 0, -0.5 * units[1], 60)
+    frame = outlines(house, grid, crs, "t", tolerance_m=1.0)
+    assert frame["regularized"].all() and frame["perimeter_m"].dtype == float
+    assert len(frame.geometry[0].exterior.coords) == 5
+    np.testing.assert_allclose(frame["perimeter_m"], 2 * (22 + 12), atol=1.5)
+    np.testing.assert_allclose(frame["area_m2"], 22 * 12, rtol=0.05)
+    exact = outlines(house, grid, crs, "t")
+    assert not exact["regularized"].any()
+    assert len(outlines(house, grid, crs, "t", tolerance_m=0.01).geometry[0].exterior.coords) > 40
+
+
 def test_turned_grid():
     labels, height_m, probability = tower_and_hut()
     # Turned by 30 degrees, pixels of 2 m.
-    turned = outlines(labels, Affine(3**0.5, -1, 0, 1, 3**0.5, 0), None, height_m, probability, "t")
+    turned = outlines(labels, Affine(3**0.5, -1, 0, 1, 3**0.5, 0), None, "t", height_m, probability)
     np.testing.assert_allclose(turned["area_m2"], [160, 32])
 
 
 def test_no_building():
     empty = np.zeros((8, 9), np.int32)
     assert polygons(empty) == []
-    frame = outlines(empty, HALF_METRE, "EPSG:4326", np.zeros((8, 9)), np.zeros((8, 9)), "t")
+    frame = outlines(empty, HALF_METRE, "EPSG:4326", "t", np.zeros((8, 9)), np.zeros((8, 9)))
     assert len(frame) == 0 and frame.crs.to_epsg() == 4326 and "area_m2" in frame
 
 

@@ -33,11 +33,16 @@ for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
     os.environ.pop(_name, None)
 
 
+def raw_folder(set_name):
+    """Where the raw files of a set, `train` or `test`, are: generated ones, or the user's folder."""
+    return Path("results/scenes") / set_name if config["scenes"] else Path(config["tiles"][set_name])
+
+
 def tiles_of(set_name):
     """The raw files of each tile of a set, `train` or `test`: generated ones, or what is in the user's folder."""
     if config["scenes"]:
-        return discovery.planned(Path("results/scenes") / set_name, set_name, config["scenes"][set_name])
-    return discovery.find(Path(config["tiles"][set_name]), truth_needed=set_name == "train")
+        return discovery.planned(raw_folder(set_name), set_name, config["scenes"][set_name])
+    return discovery.find(raw_folder(set_name), truth_needed=set_name == "train")
 
 
 def check_everything():

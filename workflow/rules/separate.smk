@@ -1,8 +1,16 @@
 """Watershed: probabilities become single buildings; test tiles' buildings become outlines and the submission.
 
-in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch
-out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg; results/submission.txt
+in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; the raw DTM for outlines
+out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg and other formats; results/submission.txt
 """
+
+ENDINGS = {"gpkg": "gpkg", "parquet": "parquet", "geojson": "geojson", "cityjson": "city.jsonl"}
+# The GeoPackage is always made; the formats' order in the configuration changes nothing.
+OUTLINES = [
+    f"results/buildings/buildings.{ending}"
+    for name, ending in ENDINGS.items()
+    if name == "gpkg" or name in config["outline"]["formats"]
+]
 
 for _batch, _members in BATCHES.items():
 
@@ -29,24 +37,28 @@ for _batch, _members in BATCHES.items():
 
 
 rule outline:
-    """Draws the outline of every building on the test tiles, with its area, height and confidence."""
+    """Draws the outline of every building on the test tiles, with its area, heights and confidence."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
         probabilities=[f"results/probabilities/{tile}.tif" for tile in NAMES["test"]],
         images=images(NAMES["test"]),
+        ground=[TILES["test"][tile].dtm for tile in NAMES["test"]],
     output:
-        "results/buildings/buildings.gpkg",
+        OUTLINES,
     log:
         "results/logs/outline.log",
     threads: 1
     resources:
         mem_mb=more_memory(4000),
     params:
+        regularize=config["outline"]["regularize_m"] or 0,
+        ground=str(raw_folder("test")),
         code=code("outline.py"),
     shell:
-        'python "$SCRIPTS"/outline.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q})'
-        " --probabilities $(dirname {input.probabilities[0]:q}) --tiles $(dirname {input.images[0]:q}) --output {output:q} --log {log:q}"
+        'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
+        " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
+        " --ground {params.ground:q} --regularize {params.regularize} --output {output:q} --log {log:q}"
 
 
 rule submission:
@@ -70,5 +82,5 @@ rule buildings:
     """Target: every building, as labels, outlines and submission."""
     input:
         [f"results/buildings/{tile}.tif" for tile in ALL_TILES],
-        "results/buildings/buildings.gpkg",
+        OUTLINES,
         "results/submission.txt",

@@ -1,53 +1,77 @@
-"""Draws the outlines of the buildings on the test tiles into one GeoPackage, in map coordinates.
+"""Draws the outlines of buildings, with their attributes, from rasters of labels; needs no other part of the pipeline.
 
-Tiles in several coordinate reference systems get a layer each, named after the system; else the layer is `buildings`.
+Each building gets: tile, id, area_m2, perimeter_m, height_m (median) and height_p95_m above the ground, ground_m
+(elevation of the ground), confidence (mean probability), touches_edge, regularized. What is not given is null.
+--regularize draws straight walls and right angles, nowhere further than so many metres from the labels' edges.
+
+The output's ending says what is written; several may be given:
+  .gpkg        GeoPackage, in the tiles' coordinate reference system; where they have several, a layer for each
+  .parquet     GeoParquet; where the tiles have several systems, in longitude and latitude
+  .geojson     GeoJSON, in longitude and latitude
+  .city.jsonl  CityJSON 2.0, a line for each building: blocks from the ground to the median height
+
+Example: python workflow/scripts/outline.py --labels labels --heights heights --ground data/test --regularize 1
+         --output buildings.gpkg buildings.city.jsonl
 """
 
 import argparse
+import math
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
-import pyogrio
 
-from eaves import console, rasters
-from eaves.files import whole
+from eaves import console, layers, products
+from eaves.errors import InputError
 from eaves.outlines import outlines
-from eaves.tiles import height_of
-
-# A GeoPackage notes when it was written; a fixed date keeps equal results equal, bit for bit.
-pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2017-01-01T00:00:00.000Z"})
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Appends tile by tile, so that memory holds one tile at a time."""
-    table = pd.read_csv(arguments.table)
-    names = sorted(table.loc[table["set"] == "test", "tile"])
-    grids = {name: rasters.grid(arguments.buildings / f"{name}.tif") for name in names}
-    systems = sorted({grid["crs"].to_string() for grid in grids.values()})
+    """Writes tile by tile, so that memory holds one tile at a time."""
+    if not (math.isfinite(arguments.regularize) and arguments.regularize >= 0):
+        raise InputError(f"--regularize is {arguments.regularize}: metres, from 0 on; 0 keeps to the pixels' edges")
+    wanted = None
+    if arguments.table:
+        table = pd.read_csv(arguments.table, dtype={"tile": str})
+        wanted = table.loc[table["set"] == "test", "tile"].tolist()
+    tiles = layers.find(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
+    grids, faults = {}, []
+    for tile, files in console.progress(tiles.items(), "check", len(tiles)):
+        try:
+            grids[tile] = layers.check(files)
+        except InputError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise InputError("\n".join(faults))
+
     found = 0
-    with whole(arguments.output) as temporary:
-        for name in console.progress(names, "outline"):
-            table = outlines(
-                rasters.read(arguments.buildings / f"{name}.tif"),
-                grids[name]["transform"],
-                grids[name]["crs"].to_wkt(),
-                height_of(rasters.read(arguments.tiles / f"{name}_image.tif", band=4)),
-                rasters.read(arguments.probabilities / f"{name}.tif"),
-                name,
+    with ExitStack() as files_made:
+        writers = [files_made.enter_context(products.created(path, grids)) for path in arguments.output]
+        for tile, files in console.progress(tiles.items(), "outline", len(tiles)):
+            grid = grids[tile]
+            frame = outlines(
+                layers.read_labels(files),
+                grid["transform"],
+                grid["crs"].to_wkt() if grid["crs"] else None,
+                tile,
+                layers.read_heights(files),
+                layers.read_probability(files),
+                layers.read_ground(files, grid),
+                arguments.regularize,
             )
-            layer = "buildings" if len(systems) == 1 else f"buildings {grids[name]['crs'].to_string()}"[:60]
-            pyogrio.write_dataframe(
-                table, temporary, layer=layer, driver="GPKG", append=temporary.exists(), geometry_type="Polygon"
-            )
-            found += len(table)
-    console.LOG.info("%d outlines in %s", found, arguments.output)
+            for write in writers:
+                write(frame)
+            found += len(frame)
+    console.LOG.info("%d outlines on %d tiles in %s", found, len(tiles), ", ".join(map(str, arguments.output)))
 
 
 if __name__ == "__main__":
     parser = console.parser(__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="tiles.csv: the tiles of the set `test` are outlined")
-    parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
-    parser.add_argument("--probabilities", type=Path, required=True, help="folder of the probabilities, <tile>.tif")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
-    parser.add_argument("--output", type=Path, required=True, help="the GeoPackage")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of <tile>.tif or _GTI.tif: ids, 0 is ground")
+    parser.add_argument("--heights", type=Path, help="folder of <tile>.tif, metres above ground; or of prepared tiles")
+    parser.add_argument("--probabilities", type=Path, help="folder of <tile>.tif: probability of building, 0 to 1")
+    parser.add_argument("--ground", type=Path, help="folder of <tile>_DTM.tif or <tile>.tif: elevation, metres")
+    parser.add_argument("--regularize", type=float, default=0, metavar="M", help="metres; default: 0, exact")
+    parser.add_argument("--table", type=Path, help="tiles.csv: only the tiles of the set `test` are outlined")
+    parser.add_argument("--output", type=Path, required=True, nargs="+", metavar="FILE", help="see above")
     console.run(main, parser.parse_args())

@@ -75,6 +75,27 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
 
 
+def raster_name(path: Path) -> tuple[str | None, str | None]:
+    """Splits the name of a GeoTIFF into the tile's and, for a raw file, its kind (one of KINDS).
+
+    Example:
+        >>> raster_name(Path("A_1_gti.TIF")), raster_name(Path("A_1.tif")), raster_name(Path("notes.txt"))
+        (('A_1', 'GTI'), ('A_1', None), (None, None))
+    """
+    if match := _NAME.fullmatch(path.name):
+        return match["tile"], match["kind"].upper()
+    return (path.stem, None) if path.suffix.lower() in (".tif", ".tiff") else (None, None)
+
+
+def rasters_in(folder: Path) -> dict[str, Path]:
+    """Finds the GeoTIFFs in a folder and below, by their names without ending, in lower case; of equals, the first."""
+    found: dict[str, Path] = {}
+    for path in sorted(_files(folder)):
+        if path.suffix.lower() in (".tif", ".tiff"):
+            found.setdefault(path.stem.lower(), path)
+    return found
+
+
 def _files(folder: Path) -> Iterator[Path]:
     """Everything in a folder and below, through links to folders too, but into none twice."""
     seen = set()

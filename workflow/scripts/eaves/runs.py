@@ -54,6 +54,16 @@ def find_runs(labels: np.ndarray) -> Runs:
     return Runs(*_find_runs(labels.view(np.uint8) if labels.dtype == bool else labels))
 
 
+def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Join the ranges starts[i], ..., starts[i] + lengths[i] - 1 into one array.
+
+    >>> concatenated_ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    return np.arange(lengths.sum()) + np.repeat(starts - (ends - lengths), lengths)
+
+
 @compiled
 def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     height, width = labels.shape
