@@ -16,8 +16,8 @@ import shapely
 from eaves.files import whole
 from eaves.products.common import LONGITUDE_LATITUDE, Write, moved, pyproj_system, systems_of
 
-ROWS = 8192
-"""Of a group, about: some 10 MB in memory."""
+GROUP_BYTES = 1 << 23
+"""A group of rows is written when so much has come together: whole tiles, mostly thousands of buildings."""
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TYPES = {"tile": pa.string(), "id": pa.int64(), "touches_edge": pa.bool_(), "regularized": pa.bool_()}
 _NUMBERS = ("area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence")
@@ -44,7 +44,7 @@ def created(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
 
         def flush() -> None:
             if waiting:
-                parquet.write_table(pa.concat_tables(waiting), row_group_size=ROWS)
+                parquet.write_table(pa.concat_tables(waiting))
                 waiting.clear()
 
         def write(frame: geopandas.GeoDataFrame) -> None:
@@ -58,7 +58,7 @@ def created(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
             )
             kinds.update(shape.geom_type for shape in geometry)
             waiting.append(_table(frame, geometry, boxes))
-            if sum(table.num_rows for table in waiting) >= ROWS:
+            if sum(table.nbytes for table in waiting) >= GROUP_BYTES:
                 flush()
 
         yield write
