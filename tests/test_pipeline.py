@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import cv2
+import geopandas
 import numpy as np
 import pandas as pd
 import pyogrio
@@ -19,7 +20,19 @@ import rasterio
 import tifffile
 import torch
 from sklearn.model_selection import KFold
-from toy import CONFIG, OVERLAY, SCRIPTS, SIZE, ToyRun, environment, merged, read, run, snakemake
+from toy import (
+    CONFIG,
+    HEIGHT_NODATA,
+    OVERLAY,
+    SCRIPTS,
+    SIZE,
+    ToyRun,
+    environment,
+    merged,
+    read,
+    run,
+    snakemake,
+)
 
 from eaves import model, submission, weights
 from eaves.fold_training import BLOCKS
@@ -47,7 +60,8 @@ def jobs(output: str) -> set[str]:
 def test_all_artifacts_are_there_and_no_others(toy_run):
     train, test = toy_run.tiles("train"), toy_run.tiles("test")
     assert (len(train), len(test)) == (OVERLAY["scenes"]["train"], OVERLAY["scenes"]["test"])
-    expected = {"tiles/tiles.csv", "folds/folds.csv", "buildings/buildings.gpkg", "submission.txt", "overview.png"}
+    expected = {"tiles/tiles.csv", "folds/folds.csv", "submission.txt", "overview.png"}
+    expected |= {f"buildings/buildings.{ending}" for ending in ("gpkg", "parquet", "geojson", "city.jsonl")}
     expected |= {f"scores/{name}" for name in ("scores.json", "tiles.csv", "buildings.csv")}
     ends = ("safetensors", "csv")
     expected |= {f"{stage}/fold-{k}.{end}" for stage in ("warmups", "models") for k in FOLDS for end in ends}
@@ -189,8 +203,8 @@ def test_buildings_become_outlines_and_a_submission(toy_run):
     counts = {tile: int(found.max()) for tile, found in labels.items()}
     assert sum(counts.values()) > 0
     outlines = pyogrio.read_dataframe(toy_run.results / "buildings" / "buildings.gpkg")
-    columns = ["tile", "id", "area_m2", "perimeter_m", "height_m", "height_p95_m", "confidence", "touches_edge"]
-    assert list(outlines.columns) == [*columns, "geometry"]
+    columns = ["tile", "id", "area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence"]
+    assert list(outlines.columns) == [*columns, "touches_edge", "regularized", "geometry"]
     assert outlines.crs.to_epsg() == 32617
     assert outlines.is_valid.all()
     assert outlines["confidence"].between(OVERLAY["separate"]["low"], 1).all()
@@ -199,6 +213,9 @@ def test_buildings_become_outlines_and_a_submission(toy_run):
         assert sorted(mine["id"]) == list(range(1, counts[tile] + 1)) == sorted(set(found.flat) - {0})
         np.testing.assert_allclose(mine["area_m2"], [(found == number).sum() / 4 for number in mine["id"]])
         np.testing.assert_allclose(mine.area, mine["area_m2"])
+        dtm = read(toy_run.raw(tile, "DTM"))
+        grounds = [np.median(dtm[(found == number) & (dtm != HEIGHT_NODATA)]) for number in mine["id"]]
+        np.testing.assert_allclose(mine["ground_m"], grounds, atol=1e-4)
         with rasterio.open(toy_run.raw(tile, "RGB")) as rgb:
             left, bottom, right, top = rgb.bounds
         assert mine.total_bounds[0] >= left
@@ -223,6 +240,23 @@ def test_a_second_run_and_touched_inputs_cause_nothing(toy_run):
     for path in [*(toy_run.results / "scenes").rglob("*.tif"), toy_run.results / "folds" / "folds.csv"]:
         path.touch()
     assert NOTHING in snakemake(toy_run.folder, overlay=OVERLAY).stderr
+
+
+def test_every_format_holds_the_same_buildings(toy_run):
+    folder = toy_run.results / "buildings"
+    wanted = pyogrio.read_dataframe(folder / "buildings.gpkg")
+    table = geopandas.read_parquet(folder / "buildings.parquet")
+    collection = json.loads((folder / "buildings.geojson").read_text())["features"]
+    blocks = [json.loads(line) for line in (folder / "buildings.city.jsonl").read_text().splitlines()][1:]
+    pairs = list(zip(wanted["tile"], wanted["id"], strict=True))
+    assert pairs == list(zip(table["tile"], table["id"], strict=True))
+    assert pairs == [(feature["properties"]["tile"], feature["properties"]["id"]) for feature in collection]
+    assert [f"{tile}-{number}" for tile, number in pairs] == [block["id"] for block in blocks]
+
+
+def test_regularized_outlines_are_drawn_again_and_nothing_else(toy_run):
+    planned = snakemake(toy_run.folder, "-n", overlay=merged(OVERLAY, {"outline": {"regularize_m": 1.0}}))
+    assert jobs(planned.stdout + planned.stderr) - {"all", "buildings", "total"} == {"outline"}
 
 
 def test_a_changed_threshold_separates_again_and_predicts_nothing(toy_run):

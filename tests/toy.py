@@ -43,6 +43,7 @@ OVERLAY: dict[str, Any] = {
     "train": {"epochs": 1, "decay": {"epochs": 1}, "final": {"epochs": 1}},
     "predict": {"window": 128, "overlap": 32, "precision": "fp32"},
     "separate": {"low": 0.2, "high": 0.3, "min_seed_px": 4, "min_area_px": 9},
+    "outline": {"formats": ["parquet", "geojson", "cityjson"]},
 }
 
 
