@@ -100,10 +100,9 @@ def main() -> None:
         if not np.allclose(mine[name], theirs[name], rtol=1e-5):
             sys.exit(f"the two disagree on {name}")
     ours_s, usual_s = compare(ours_measured, usual_measured, arguments.runs)
-    print(f"with all attributes: rasterio + geopandas + scipy {usual_s * 1e3:.1f} ms")
-    print(
-        f"with all attributes: eaves                        {ours_s * 1e3:.1f} ms   {usual_s / ours_s:.1f} times as fast"
-    )
+    print("with all attributes:")
+    print(f"rasterio + geopandas + scipy {usual_s * 1e3:7.1f} ms")
+    print(f"eaves                        {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")
 
 
 if __name__ == "__main__":
