@@ -54,7 +54,7 @@ def find(
     there: dict[str, Path] = {}
     for path in sorted(labels.iterdir()):
         name, kind = raster_name(path)
-        if name is not None and kind in (None, "GTI") and path.is_file():
+        if name is not None and kind in (None, "GTI") and path.is_file() and not path.name.startswith("."):
             if name in there:
                 raise InputError(f"{path}: two files with labels of {name}, the other is {there[name]}; remove one")
             there[name] = path
