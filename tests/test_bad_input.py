@@ -192,6 +192,8 @@ def test_a_file_that_vanished_is_named(raw_tile):
         ({"prepare": {"rgb_range": [9, 5]}}, r"prepare.rgb_range is \[9, 5\]: the second must be larger"),
         ({"prepare": {"rgb_percentiles": [99, 1]}}, r"prepare.rgb_percentiles is \[99, 1\]: the second must be larger"),
         ({"predict": {"window": 256, "overlap": 128}}, "predict.overlap is 128: .*predict.window, 256"),
+        ({"outline": {"formats": ["gpkg", "shp"]}}, "outline.formats.1 is \"shp\": .*'gpkg', 'parquet', 'geojson'"),
+        ({"outline": {"regularize_m": 0}}, "outline.regularize_m is 0: .*metres above 0, or null"),
         ({"warmup": None}, "warmup is null: .*'object'"),
     ],
 )

@@ -17,6 +17,7 @@ FREE_CHARGE = 3.0
 MIN_FREE_TOLERANCES = 4.0
 """Shorter free walls would cut corners."""
 MIN_WALL_TOLERANCES = 0.5
+"""No wall is shorter: a line through fewer points is chance."""
 STEP_TOLERANCES = 1.0
 """Cuts are tried this far apart: corners come from the lines, not from the cuts, and finer ones cost time."""
 MIN_ANGLE = np.radians(20)
