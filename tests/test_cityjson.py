@@ -128,7 +128,7 @@ def volumes_of(head, feature):
 @example(labels=TWO_HOLES_IN_A_CORNER, tolerance_m=0.0)
 @example(labels=np.kron(TWO_HOLES_IN_A_CORNER, np.ones((8, 8), np.int32)), tolerance_m=1.0)
 @example(labels=np.eye(4, dtype=np.int32), tolerance_m=0.0)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_labels_become_closed_blocks(tmp_path_factory, labels, tolerance_m):
     path = tmp_path_factory.mktemp("blocks") / "b.city.jsonl"
     frame = written(path, labels, tolerance_m=tolerance_m)
