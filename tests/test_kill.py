@@ -9,7 +9,7 @@ import torch
 from test_training import network, run_of
 
 from eaves import devices, training, weights
-from eaves.progress import Phase
+from eaves.run import Phase
 
 KILLS = 20
 PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), Phase("final", 2, 1e-4, 1.5, 0.5)]
