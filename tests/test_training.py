@@ -22,12 +22,12 @@ STILL = augment.Draw(np.eye(3, dtype=np.float32)[:2], np.zeros(3, np.float32))
 MAIN = Phase("main", 1, 0.01, 1.0, 1.0)
 
 
-def tile(seed, bright=True):
+def tile(seed, across=48):
     """Buildings are bright and high, in noise."""
     generator = np.random.default_rng(seed)
-    truth = np.kron(generator.integers(0, 2, (6, 6)), np.ones((8, 8), int)).astype(np.int32)
-    noise = generator.integers(0, 80, (48, 48, 4))
-    image = noise + truth[..., None] * (150 if bright else 0)
+    truth = np.kron(generator.integers(0, 2, (across // 8, across // 8)), np.ones((8, 8), int)).astype(np.int32)
+    noise = generator.integers(0, 80, (across, across, 4))
+    image = noise + truth[..., None] * 150
     return Tile(f"tile-{seed}", image.astype(np.int16), truth)
 
 
@@ -58,10 +58,10 @@ def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, **sample):
     )
 
 
-def crops(*seeds):
-    made = [tile(seed) for seed in seeds]
-    images = np.stack([one.image[:SIZE, :SIZE] for one in made])
-    truths = np.stack([one.truth[:SIZE, :SIZE].astype(np.int8) for one in made])
+def crops(*seeds, size=SIZE):
+    made = [tile(seed, max(48, size)) for seed in seeds]
+    images = np.stack([one.image[:size, :size] for one in made])
+    truths = np.stack([one.truth[:size, :size].astype(np.int8) for one in made])
     return Batch(torch.from_numpy(images), torch.from_numpy(truths), [STILL] * len(made), [one.name for one in made])
 
 

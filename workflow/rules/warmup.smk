@@ -26,8 +26,9 @@ if not config["models"]:
         params:
             settings=settings("model"),
             code=code("fetch.py"),
+            folder=config["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch.py --output {output:q} --settings {params.settings:q} --log {log:q}'
+            'python "$SCRIPTS"/fetch.py --output {output:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q}'
 
     rule warmup:
         """Trains one fold's network on RGB alone."""
