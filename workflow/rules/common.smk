@@ -11,12 +11,11 @@ from snakemake.exceptions import WorkflowError
 HOUSE = Path(workflow.basedir)
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 
-from eaves import discovery, fingerprint as prints, settings as blocks
+from eaves import discovery, fingerprint as prints, fold_cache, settings as blocks
 from eaves.errors import InputError
 
 # Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eaves" / "folds"
-CACHE = Path(os.environ.get("SNAKEMAKE_OUTPUT_CACHE") or CACHE).absolute()
+CACHE = fold_cache.default_folder()
 CACHE.mkdir(parents=True, exist_ok=True)
 
 os.environ.update(

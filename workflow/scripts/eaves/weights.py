@@ -34,14 +34,23 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         InputError: the file is missing, damaged, or was not made by Eaves.
     """
+    recipe = read_recipe(path)
+    return load_file(path), recipe
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Reads a model's recipe alone.
+
+    Raises:
+        InputError: the file is missing, damaged, or was not made by Eaves.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such model")
     try:
         with safe_open(path, "pt") as opened:
             metadata = opened.metadata() or {}
-        state = load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: cannot be read as a model ({error}); copy it again") from error
     if "eaves" not in metadata:
         raise InputError(f"{path}: no recipe inside; give models that Eaves has trained")
-    return state, json.loads(metadata["eaves"])
+    return json.loads(metadata["eaves"])
