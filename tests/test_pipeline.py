@@ -17,6 +17,7 @@ import pyogrio
 import pytest
 import rasterio
 import tifffile
+import timm
 import torch
 from sklearn.model_selection import KFold
 from toy import CONFIG, OVERLAY, SCRIPTS, SIZE, ToyRun, environment, merged, read, run, snakemake
@@ -348,6 +349,37 @@ def test_a_job_done_but_not_taken_note_of_is_done_again_without_training(toy_run
     assert done.returncode == 0, done.stderr
     assert not re.search(r"^epoch ", done.stderr, re.MULTILINE)
     assert_same_model(toy_run, tmp_path)
+
+
+def test_training_without_a_warm_up_starts_from_the_encoders_own_weights(toy_run, tmp_path):
+    encoder = timm.create_model(SETTINGS["model"]["encoder"], features_only=True)
+    weights.save_model(tmp_path / "encoder.safetensors", encoder, {})
+    command = training(toy_run, tmp_path)
+    blocks = merged(SETTINGS, {"warmup": {"epochs": 0}, "train": {"height_channel": "zero", "epochs": 0}})
+    blocks = merged(blocks, {"train": {"decay": {"epochs": 0}}, "optimize": {"clip_norm": 1e-12}})
+    command[command.index("--settings") + 1] = json.dumps(
+        {block: blocks[block] for block in (*BLOCKS, "warmup", "train")}
+    )
+    command[command.index("--warmup") + 1] = str(tmp_path / "warmup" / "fold-0.safetensors")
+    warmup = [part.replace(str(tmp_path / "fold-0"), str(tmp_path / "warmup" / "fold-0")) for part in command]
+    warmup[0] = warmup[0].replace("train.py", "warmup.py")
+    at = warmup.index("--warmup")
+    warmup[at : at + 2] = ["--encoder", str(tmp_path / "encoder.safetensors")]
+    for script in (warmup, command):
+        done = run(*script)
+        assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "warmup" / "fold-0.csv")) == 0
+    assert len(pd.read_csv(tmp_path / "fold-0.csv")) == 1
+    start, _ = weights.read_model(tmp_path / "warmup" / "fold-0.safetensors")
+    end, _ = weights.read_model(tmp_path / "fold-0.safetensors")
+    first = next(iter(encoder.state_dict()))
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(start[f"encoder.{name}"], value), name
+        if name != first:
+            assert end[f"encoder.{name}"].shape == value.shape
+    # Steps this small leave every weight nearly where it was; those of the height began as zero.
+    assert torch.allclose(end[f"encoder.{first}"][:, :3], encoder.state_dict()[first], atol=0.01)
+    assert end[f"encoder.{first}"][:, 3].abs().max() < 0.01
 
 
 def trained(done: subprocess.CompletedProcess) -> int:
