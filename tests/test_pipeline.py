@@ -382,6 +382,35 @@ def test_training_without_a_warm_up_starts_from_the_encoders_own_weights(toy_run
     assert end[f"encoder.{first}"][:, 3].abs().max() < 0.01
 
 
+TWO = """
+import runpy, sys
+sys.path.insert(0, {scripts!r})
+import torch
+from eaves import devices
+devices.choose = lambda count: [torch.device("cpu")] * count
+if __name__ == "__main__":
+    runpy.run_path({scripts!r} + "/train.py", run_name="__main__")
+"""
+
+
+def test_a_fold_trained_by_two_processes_is_nearly_that_of_one(toy_run, tmp_path):
+    """Pretended devices, for a processor is always one."""
+    command = training(toy_run, tmp_path)
+    blocks = merged(SETTINGS, {"sample": {"micro_batch": 2, "accumulate": 2}, "train": {"gpus": 2}})
+    blocks = merged(blocks, {"train": {"epochs": 0, "decay": {"epochs": 0}, "final": {"epochs": 1}}})
+    losses = {}
+    for gpus in (2, 1):
+        settings = merged(blocks, {"train": {"gpus": gpus}})
+        settings = {block: settings[block] for block in (*BLOCKS, "train")}
+        command[command.index("--settings") + 1] = json.dumps(settings)
+        (tmp_path / "two.py").write_text(TWO.format(scripts=str(SCRIPTS)))
+        done = run(str(tmp_path / "two.py"), *command[1:])
+        assert done.returncode == 0, done.stderr
+        assert len(re.findall("^train of fold 0: .* on (cpu, cpu|cpu)$", done.stderr, re.MULTILINE)) == 1
+        losses[gpus] = pd.read_csv(tmp_path / "fold-0.csv")["loss"].item()
+    assert losses[2] == pytest.approx(losses[1], rel=1e-3)
+
+
 def trained(done: subprocess.CompletedProcess) -> int:
     """How many folds a run trained, warm-ups included."""
     assert done.returncode == 0, done.stderr
