@@ -20,6 +20,7 @@ class Overlaps:
         truth_cut_off: (n,) bool, touches the tile's edge or the out-of-map area.
         solution_ids: (m,) int64.
         solution_px: (m,) int64, all pixels.
+        solution_visible_px: (m,) int64, pixels inside the map.
         solution_pieces: (m,) int64, number of 4-connected pieces.
         pair_truth: (k,) int64, positions in truth_ids, one per pair of buildings that overlap inside the map.
         pair_solution: (k,) int64, positions in solution_ids.
@@ -31,6 +32,7 @@ class Overlaps:
     truth_cut_off: np.ndarray
     solution_ids: np.ndarray
     solution_px: np.ndarray
+    solution_visible_px: np.ndarray
     solution_pieces: np.ndarray
     pair_truth: np.ndarray
     pair_solution: np.ndarray
@@ -63,6 +65,9 @@ def count_overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarr
 
     hidden = np.zeros((0, 0), bool) if out_of_map is None else np.ascontiguousarray(out_of_map, bool)
     visible_px, run_cut_off = _visible(hidden, truth_runs.row, truth_runs.start, truth_runs.stop, *truth.shape)
+    seen_px = solution_runs.length
+    if hidden.size:
+        seen_px, _ = _visible(hidden, solution_runs.row, solution_runs.start, solution_runs.stop, *truth.shape)
     pair, run_px = _overlaps_of_runs(
         hidden,
         (truth_runs.row, truth_runs.start, truth_runs.stop, truth_of_run),
@@ -76,6 +81,7 @@ def count_overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarr
         truth_cut_off=_sums(truth_of_run, run_cut_off, n) > 0,
         solution_ids=solution_ids,
         solution_px=_sums(solution_of_run, solution_runs.length, m),
+        solution_visible_px=_sums(solution_of_run, seen_px, m),
         solution_pieces=np.bincount(solution_of_run[solution_runs.first_of_pieces()], minlength=m),
         pair_truth=pair % max(n, 1),
         pair_solution=pair // max(n, 1),

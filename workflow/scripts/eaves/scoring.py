@@ -73,7 +73,13 @@ def score_tile(
     Raises:
         InputError: The rasters differ in shape, are not integer, or the solution has negative ids.
     """
-    overlaps = _overlaps(truth, solution, out_of_map)
+    return score_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
+
+
+def score_overlaps(
+    overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False
+) -> TileScore | None:
+    """Count as `score_tile` does, where the overlaps are known already (see `compare`)."""
     if overlaps.truth_ids.size == 0 and overlaps.solution_ids.size == 0:
         return None
     _, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
@@ -102,7 +108,13 @@ def match_buildings(
         `iou` (overlap with the partner or, where there is none, the largest with any building) and
         `outcome` ("tp", "fp", "fn", or "ignored": uncertain, matched with an uncertain one, or not 4-connected).
     """
-    overlaps = _overlaps(truth, solution, out_of_map)
+    return match_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
+
+
+def match_overlaps(
+    overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False
+) -> pd.DataFrame:
+    """Make the table of `match_buildings`, where the overlaps are known already (see `compare`)."""
     partner, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
     measure = _measure(overlaps, large_uncertain)
     sides = []
@@ -143,14 +155,16 @@ def overall(scores: Iterable[TileScore | None]) -> float:
     return float(np.mean(f_scores))
 
 
-def _overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None) -> Overlaps:
+def compare(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None = None) -> Overlaps:
+    """Count the overlaps that every score of a tile is made of; args and raised errors are those of `score_tile`."""
     overlaps = count_overlaps(truth, solution, out_of_map)
     if overlaps.solution_ids.size and overlaps.solution_ids[0] < 0:
         raise InputError(f"the solution has the negative id {overlaps.solution_ids[0]}; only truth may be uncertain")
     return overlaps
 
 
-def _uncertain(overlaps: Overlaps) -> np.ndarray:
+def uncertain(overlaps: Overlaps) -> np.ndarray:
+    """Tell which truth buildings are uncertain: by a negative id, or cut off to fewer than 100 px. (n,) bool."""
     return (overlaps.truth_ids < 0) | (overlaps.truth_cut_off & (overlaps.truth_px < MIN_VISIBLE_PX))
 
 
@@ -158,7 +172,7 @@ def _measure(overlaps: Overlaps, large_uncertain: bool) -> np.ndarray:
     predicted = overlaps.solution_px[overlaps.pair_solution]
     iou = overlaps.pair_px / (overlaps.truth_px[overlaps.pair_truth] + predicted - overlaps.pair_px)
     if large_uncertain:
-        return np.where(_uncertain(overlaps)[overlaps.pair_truth], overlaps.pair_px / predicted, iou)
+        return np.where(uncertain(overlaps)[overlaps.pair_truth], overlaps.pair_px / predicted, iou)
     return iou
 
 
@@ -173,8 +187,8 @@ def _judge(
         return partner, truth_outcome, solution_outcome
 
     whole = overlaps.solution_pieces == 1
-    uncertain = _uncertain(overlaps)
-    truth_outcome[uncertain] = solution_outcome[~whole] = "ignored"
+    unsure = uncertain(overlaps)
+    truth_outcome[unsure] = solution_outcome[~whole] = "ignored"
 
     measure = _measure(overlaps, large_uncertain)
     candidates = np.flatnonzero((measure > iou_threshold) & whole[overlaps.pair_solution])
@@ -185,8 +199,8 @@ def _judge(
         if partner[predicted] >= 0 or taken[building]:
             continue
         partner[predicted] = building
-        taken[building] = not (large_uncertain and uncertain[building])
-        if uncertain[building]:
+        taken[building] = not (large_uncertain and unsure[building])
+        if unsure[building]:
             solution_outcome[predicted] = "ignored"
         else:
             truth_outcome[building] = solution_outcome[predicted] = "tp"
