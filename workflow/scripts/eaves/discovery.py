@@ -48,7 +48,7 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
         raise InputError(f"{folder}: no such folder; {_advice(folder)}")
     found: dict[str, dict[str, Path]] = {}
     faults = []
-    for path in sorted(_files(folder)):
+    for path in sorted(files_below(folder)):
         match = _NAME.fullmatch(path.name)
         if not match or not path.is_file():
             continue
@@ -75,7 +75,7 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Everything in a folder and below, through links to folders too, but into none twice."""
     seen = set()
     for root, _, names in os.walk(folder, followlinks=True):

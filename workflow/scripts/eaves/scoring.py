@@ -76,9 +76,7 @@ def score_tile(
     return score_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
 
 
-def score_overlaps(
-    overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False
-) -> TileScore | None:
+def score_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> TileScore | None:
     """Count as `score_tile` does, where the overlaps are known already (see `compare`)."""
     if overlaps.truth_ids.size == 0 and overlaps.solution_ids.size == 0:
         return None
@@ -111,9 +109,7 @@ def match_buildings(
     return match_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
 
 
-def match_overlaps(
-    overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False
-) -> pd.DataFrame:
+def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> pd.DataFrame:
     """Make the table of `match_buildings`, where the overlaps are known already (see `compare`)."""
     partner, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
     measure = _measure(overlaps, large_uncertain)

@@ -63,6 +63,10 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             f"configuration: predict.overlap is {predict['overlap']}: less than half of predict.window, "
             f"{predict['window']}; lower the one or raise the other"
         )
+    if config["score"]["size_bins_m2"] != sorted(config["score"]["size_bins_m2"]):
+        faults.append(
+            f"configuration: score.size_bins_m2 is {config['score']['size_bins_m2']}: put it in ascending order"
+        )
     if separate["low"] > separate["high"]:
         faults.append(
             f"configuration: separate.low is {separate['low']}: at most separate.high, {separate['high']}; "

@@ -9,9 +9,9 @@ One rule for all of them says what does not count; it is that of COCO's crowds a
   pixels in the region to ignore is at least this threshold (COCO's rule for `iscrowd`), or if none of it is visible.
 - Measures of pixels leave the pixels of uncertain buildings out.
 
-Unlike the challenge, a match needs an IoU of at least the threshold (as COCO has it), and a prediction of several pieces
-is one building as any other.
+Unlike the challenge, a match needs an IoU of at least the threshold (as COCO has it), and a prediction of several
+pieces is one building as any other.
 
-`measure.measure_tile` measures a tile; `figures.figures` makes figures of any number of tiles, of one too: the counts of
-all their buildings together. What is kept of a tile is small: 40 bytes per predicted building, 16 per true one.
+`measure.measure_tile` measures a tile; `figures.figures` makes figures of one tile or of several, of all their
+buildings together. What is kept of a tile is small: 40 bytes per predicted building, 16 per true one.
 """

@@ -1,6 +1,7 @@
 """Precision, recall, F and panoptic quality of found buildings at IoU thresholds, all sizes together or bin by bin."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,12 +29,12 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """tp / (tp + fp); 0 without a match, None where there was nothing to find and nothing was found."""
+        """Share of the predictions that are right, tp / (tp + fp); 0 without a match, None without any building."""
         return self._share(self.tp, self.tp + self.fp)
 
     @property
     def recall(self) -> float | None:
-        """tp / (tp + fn); 0 and None as of precision."""
+        """Share of the truth that was found, tp / (tp + fn); 0 and None as of precision."""
         return self._share(self.tp, self.tp + self.fn)
 
     @property
@@ -74,7 +75,9 @@ def count(matches: Matches, threshold: float) -> Counts:
     return Counts(int(right.sum()), int(wrong.sum()), int(missed.sum()), float(matches.iou[right].sum()))
 
 
-def by_size(matches: Matches, edges_m2: list[float], threshold: float = LOWEST_IOU) -> list[tuple[float, float, Counts]]:
+def by_size(
+    matches: Matches, edges_m2: list[float], threshold: float = LOWEST_IOU
+) -> list[tuple[float, float, Counts]]:
     """Count matches bin by bin, as COCO does for its area ranges.
 
     A truth building counts in the bin of its own visible area, a match in that of its truth building, a false positive
@@ -90,15 +93,8 @@ def by_size(matches: Matches, edges_m2: list[float], threshold: float = LOWEST_I
     """
     limits = [0.0, *map(float, edges_m2), np.inf]
     bins = []
-    for low, high in zip(limits[:-1], limits[1:], strict=True):
+    for low, high in pairwise(limits):
         truth = (matches.truth_m2 >= low) & (matches.truth_m2 < high)
         found = (matches.size_m2 >= low) & (matches.size_m2 < high)
-        part = Matches(
-            matches.truth_iou[truth],
-            matches.truth_m2[truth],
-            *(column[found] for column in (matches.confidence, matches.iou, matches.boundary_iou)),
-            matches.ignored[found],
-            matches.size_m2[found],
-        )
-        bins.append((low, high, count(part, threshold)))
+        bins.append((low, high, count(matches.only(truth, found), threshold)))
     return bins

@@ -36,6 +36,14 @@ class Matches:
     ignored: np.ndarray
     size_m2: np.ndarray
 
+    def only(self, truth: np.ndarray, predictions: np.ndarray) -> "Matches":
+        """Keep some buildings; (n,) and (m,) bool."""
+        parts = {name: truth if name in ("truth_iou", "truth_m2") else predictions for name in _NAMES}
+        return Matches(**{name: getattr(self, name)[kept] for name, kept in parts.items()})
+
+
+_NAMES = tuple(field.name for field in fields(Matches))
+
 
 def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[Matches, np.ndarray]:
     """Match the buildings of a tile at an IoU of at least 0.5.
@@ -84,8 +92,7 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
 
 def joined(parts: list[Matches]) -> Matches:
     """Put the buildings of several tiles together, in the order given."""
-    names = [field.name for field in fields(Matches)]
-    return Matches(*(np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in names))
+    return Matches(**{name: np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in _NAMES})
 
 
 def _first(values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,9 @@ def count_merged(overlaps: Overlaps) -> int:
     parts make up more than half of it. This is under-segmentation in the sense of Hoover et al., An Experimental
     Comparison of Range Image Segmentation Algorithms, IEEE TPAMI 1996, with the tolerance 0.5. Areas are visible ones.
     """
-    return _holders(overlaps.pair_truth, overlaps.pair_solution, overlaps.truth_px, overlaps.solution_visible_px, overlaps)
+    return _holders(
+        overlaps.pair_truth, overlaps.pair_solution, overlaps.truth_px, overlaps.solution_visible_px, overlaps
+    )
 
 
 def count_split(overlaps: Overlaps) -> int:
@@ -22,7 +24,9 @@ def count_split(overlaps: Overlaps) -> int:
     A building is split if more than half of each of two or more predictions lies in it, and these parts make up more
     than half of it (over-segmentation, as above).
     """
-    return _holders(overlaps.pair_solution, overlaps.pair_truth, overlaps.solution_visible_px, overlaps.truth_px, overlaps)
+    return _holders(
+        overlaps.pair_solution, overlaps.pair_truth, overlaps.solution_visible_px, overlaps.truth_px, overlaps
+    )
 
 
 def _holders(

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from eaves.overlaps import Overlaps
 from eaves.scoring import uncertain
 
