@@ -25,6 +25,8 @@ from toy import CONFIG, OVERLAY, SCRIPTS, SIZE, ToyRun, environment, merged, rea
 from eaves import model, submission, weights
 from eaves.fold_training import BLOCKS
 from eaves.inference import predict_strips
+from eaves.metrics.figures import figures, pooled
+from eaves.metrics.measure import measure_tile
 from eaves.scoring import score_tile
 from eaves.tiles import NODATA
 
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.pipeline
 SETTINGS = merged(CONFIG, OVERLAY)
 FOLDS = range(OVERLAY["split"]["folds"])
 NOTHING = "Nothing to be done"
+SCORES = ("scores.json", "tiles.csv", "buildings.csv", "by_iou.csv", "by_size.csv", "precision_recall.csv")
 
 
 def labels_of(toy: ToyRun) -> dict[str, np.ndarray]:
@@ -49,7 +52,7 @@ def test_all_artifacts_are_there_and_no_others(toy_run):
     train, test = toy_run.tiles("train"), toy_run.tiles("test")
     assert (len(train), len(test)) == (OVERLAY["scenes"]["train"], OVERLAY["scenes"]["test"])
     expected = {"tiles/tiles.csv", "folds/folds.csv", "buildings/buildings.gpkg", "submission.txt", "overview.png"}
-    expected |= {f"scores/{name}" for name in ("scores.json", "tiles.csv", "buildings.csv")}
+    expected |= {f"scores/{name}" for name in SCORES}
     ends = ("safetensors", "csv")
     expected |= {f"{stage}/fold-{k}.{end}" for stage in ("warmups", "models") for k in FOLDS for end in ends}
     expected |= {f"tiles/{tile}_{kind}.tif" for tile in train + test for kind in ("image", "truth")}
@@ -170,19 +173,46 @@ def test_scores_tell_what_the_library_tells(toy_run):
     for group, set_name in (("out_of_fold", "train"), ("test", "test")):
         rows = per_tile[per_tile["group"] == group].set_index("tile")
         assert sorted(rows.index) == sorted(toy_run.tiles(set_name))
+        parts = []
         for tile, row in rows.iterrows():
             truth = read(toy_run.results / "tiles" / f"{tile}_truth.tif")
             found = read(toy_run.results / "buildings" / f"{tile}.tif")
             unseen = read(toy_run.results / "tiles" / f"{tile}_image.tif")[3] == NODATA
-            score = score_tile(truth, found, unseen, **CONFIG["score"])
+            score = score_tile(truth, found, unseen, CONFIG["score"]["iou_threshold"], large_uncertain=True)
             assert (row["tp"], row["fp"], row["fn"]) == (score.tp, score.fp, score.fn)
             assert score.fp + score.fn > 0
+            probability = read(toy_run.results / "probabilities" / f"{tile}.tif")
+            parts.append(measure_tile(truth, found, unseen, probability, boundary_m=CONFIG["score"]["boundary_m"])[0])
         assert scores[group]["tiles"] == len(rows)
         assert scores[group]["f_score"] == pytest.approx(rows["f_score"].mean(), abs=1e-6)
         for outcome in ("tp", "fp", "fn"):
             assert scores[group][outcome] == rows[outcome].sum()
+        assert scores[group].items() >= figures(pooled(parts)).items()
+        assert scores[group]["pixel_iou"] > 0
+        assert scores[group]["average_precision"] is not None
+        assert (
+            set(scores[group]["tile_groups"]) == set(rows["tile_group"]) == {tile.split("_")[0] for tile in rows.index}
+        )
         mine = buildings[buildings["tile"].isin(rows.index)]
         assert ((mine["side"] == "truth") & (mine["outcome"] == "fn")).sum() == scores[group]["fn"]
+
+
+def test_the_tool_by_hand_finds_what_the_pipeline_found(toy_run, tmp_path):
+    results = toy_run.results
+    (truths := tmp_path / "truths").mkdir()
+    for tile in toy_run.tiles("test"):
+        (truths / f"{tile}_truth.tif").symlink_to(results / "tiles" / f"{tile}_truth.tif")
+    command = ["--truth", truths, "--solution", results / "submission.txt", "--heights", results / "tiles"]
+    done = run(SCRIPTS / "score.py", *command, "--confidence", results / "probabilities", "--json", tmp_path / "s.json")
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads((tmp_path / "s.json").read_text())["all"]
+        == json.loads((results / "scores" / "scores.json").read_text())["test"]
+    )
+    curve = pd.read_csv(results / "scores" / "precision_recall.csv")
+    whole = curve[(curve["group"] == "test") & curve["tile_group"].isna() & (curve["iou"] == 0.5)]
+    average = json.loads((tmp_path / "s.json").read_text())["all"]["average_precision_50"]
+    assert whole["precision"].mean() == pytest.approx(average, abs=2e-6)
 
 
 def test_buildings_become_outlines_and_a_submission(toy_run):
