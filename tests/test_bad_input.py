@@ -192,6 +192,8 @@ def test_a_file_that_vanished_is_named(raw_tile):
         ({"prepare": {"rgb_range": [9, 5]}}, r"prepare.rgb_range is \[9, 5\]: the second must be larger"),
         ({"prepare": {"rgb_percentiles": [99, 1]}}, r"prepare.rgb_percentiles is \[99, 1\]: the second must be larger"),
         ({"predict": {"window": 256, "overlap": 128}}, "predict.overlap is 128: .*predict.window, 256"),
+        ({"score": {"size_bins_m2": [200, 50]}}, r"score.size_bins_m2 is \[200, 50\]: put it in ascending order"),
+        ({"score": {"rules": "last"}}, r"score.rules is \"last\": .*final or provisional"),
         ({"warmup": None}, "warmup is null: .*'object'"),
     ],
 )

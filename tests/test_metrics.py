@@ -9,7 +9,7 @@ from test_scoring import boxes, random_tile
 from eaves.errors import InputError
 from eaves.metrics import tables
 from eaves.metrics.average_precision import average_precision, curve
-from eaves.metrics.boundary import boundary_iou, boundary_regions, ratio
+from eaves.metrics.boundary import boundary_iou, boundary_regions
 from eaves.metrics.confidence import mean_probability
 from eaves.metrics.detection import by_size, count
 from eaves.metrics.figures import figures, pooled, rows_of_curve
@@ -189,10 +189,8 @@ def test_boundary_regions_by_hand():
     assert np.flatnonzero(inside_1.ravel() == 0).tolist() == [14, 15]
 
 
-def test_distances_in_metres_and_as_the_share_of_the_diagonal():
+def test_distances_in_metres_become_pixels():
     assert [boundary_px(2.0, pixel_m) for pixel_m in (0.3, 0.5, 1.0, 10.0)] == [7, 4, 2, 1]
-    assert ratio(4, 2048, 2048) == pytest.approx(0.0014, abs=5e-5)
-    assert ratio(58, 2048, 2048) == pytest.approx(0.02, abs=5e-4)
 
 
 def test_confidence_is_the_mean_probability():

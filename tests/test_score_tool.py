@@ -236,6 +236,26 @@ def test_two_files_for_a_tile_are_told(tmp_path):
         Pairs(tmp_path, tmp_path)
 
 
+def test_a_table_without_truth_gives_tables_without_rows(tiles, tmp_path):
+    (tmp_path / "tiles.csv").write_text("tile,set,truth_sha256\na,test,\n")
+    names = ("json", "csv", "buildings-csv", "by-iou-csv", "by-size-csv", "curve-csv")
+    outputs = [part for name in names for part in (f"--{name}", tmp_path / name)]
+    score("--truth", tmp_path, "--solution", tmp_path, "--table", tmp_path / "tiles.csv", *outputs)
+    assert json.loads((tmp_path / "json").read_text()) == {"rules": CONFIG["score"]}
+    for name in names[1:]:
+        assert pd.read_csv(tmp_path / name).empty
+        assert "tile" in pd.read_csv(tmp_path / name).columns
+
+
+def test_a_table_says_which_tiles_are_scored_and_their_sets(tiles, tmp_path):
+    rows = [f"{NAMES[0]},train,00", f"{NAMES[1]},test,00", "untrue,test,"]
+    (tmp_path / "tiles.csv").write_text("\n".join(["tile,set,truth_sha256", *rows]))
+    given = ["--truth", tiles / "truth", "--solution", tiles / "solution", "--table", tmp_path / "tiles.csv"]
+    score(*given, "--csv", tmp_path / "t.csv")
+    rows = pd.read_csv(tmp_path / "t.csv")
+    assert list(zip(rows["group"], rows["tile"], strict=True)) == [("out_of_fold", NAMES[0]), ("test", NAMES[1])]
+
+
 def test_help_shows_how_and_bad_options_are_refused(tmp_path):
     said = run(SCRIPTS / "score.py", "--help").stdout
     assert said.count("python workflow/scripts/score.py --truth") == 3

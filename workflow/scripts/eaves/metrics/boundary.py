@@ -24,7 +24,7 @@ def boundary_iou(
 
     Cheng et al. give the distance as a share of the image's diagonal, 0.02. On a tile of 2048 px at 0.5 m that is
     58 px = 29 m, wider than houses, and it depends on how an area is cut into tiles; so ours is in metres on the ground
-    (`score.boundary_m`). 2 m is 4 px there, a share of 0.0014 (`ratio`).
+    (`score.boundary_m`). 2 m is 4 px there, a share of 0.0014.
 
     Args:
         truth: (H, W) integer ids.
@@ -49,11 +49,6 @@ def boundary_iou(
     at = np.minimum(np.searchsorted(known, wanted), max(known.size - 1, 0))
     shared = np.where(known[at] == wanted, near.pair_px[at], 0) if known.size else np.zeros(wanted.size)
     return shared / np.maximum(near.truth_px[truth_at] + near.solution_px[solution_at] - shared, 1)
-
-
-def ratio(distance_px: int, height: int, width: int) -> float:
-    """Give a distance as Cheng et al. do, as a share of the image's diagonal."""
-    return distance_px / float(np.hypot(height, width))
 
 
 def boundary_regions(labels: np.ndarray, distance_px: int) -> np.ndarray:
