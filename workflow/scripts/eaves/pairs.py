@@ -20,7 +20,6 @@ class Pair:
         out_of_map: (H, W) bool, or None where the whole tile is visible.
         probability: (H, W), or None where not known.
         pixel_m: edge of a pixel, metres; None where no file says.
-        file: of the solution, for messages.
     """
 
     truth: np.ndarray
@@ -28,7 +27,6 @@ class Pair:
     out_of_map: np.ndarray | None
     probability: np.ndarray | None
     pixel_m: float | None
-    file: str
 
 
 class Pairs:
@@ -108,7 +106,7 @@ class Pairs:
             if unknown:
                 raise InputError(f"{path}: {unknown} pixels of buildings have no probability (NaN); fill them with 0")
         edge_m = grids.pixel_edge_m(truth.grid) or grids.pixel_edge_m(solution.grid)
-        return Pair(truth.labels, solution.labels, hidden, probability, edge_m, solution.file)
+        return Pair(truth.labels, solution.labels, hidden, probability, edge_m)
 
 
 def _check_grid(file: str, grid: dict[str, Any], truth: sources.Raster) -> None:
