@@ -42,7 +42,7 @@ def test_a_step_that_overflows_in_fp16_is_left_out_and_the_scale_halved(tmp_path
 def test_a_run_in_fp16_that_was_stopped_ends_in_the_same_weights(tmp_path, monkeypatch):
     """The scaler's state is kept too."""
     phases = [Phase("main", 2, 0.02, 1.0, 1.0)]
-    options = {"precision": "fp16", "checkpoint_minutes": 0}
+    options = {"precision": "fp16"}
     whole, first, second = network(), network(), network(seed=2)
     history = training.train(whole, run_of(tmp_path / "whole", phases, optimize=options), CPU)
     steps = []
@@ -54,7 +54,7 @@ def test_a_run_in_fp16_that_was_stopped_ends_in_the_same_weights(tmp_path, monke
         return original(engine, *arguments)
 
     original = Engine.step
-    run = run_of(tmp_path / "stopped", phases, optimize=options)
+    run = run_of(tmp_path / "stopped", phases, optimize=options, minutes=0)
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "step", stop)
         with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ def train(folder: Path) -> None:
     """What the process does: train for five epochs of six steps, a checkpoint a step."""
     devices.make_repeatable(1, threads=1)
     learning = network()
-    history = training.train(learning, run_of(folder, PHASES, optimize={"checkpoint_minutes": 0}), torch.device("cpu"))
+    history = training.train(learning, run_of(folder, PHASES, minutes=0), torch.device("cpu"))
     weights.save_model(folder / "model.safetensors", learning, {"history": history})
 
 

@@ -319,6 +319,7 @@ def training(toy: ToyRun, folder: Path) -> list[str]:
         "output": folder / "fold-0.safetensors",
         "history": folder / "fold-0.csv",
         "checkpoint": folder / "train-0.pt",
+        "checkpoint-minutes": 0,
         "settings": json.dumps({block: SETTINGS[block] for block in (*BLOCKS, "train")}, sort_keys=True),
         "threads": 1,
     }
@@ -354,9 +355,7 @@ def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy
 
 def test_training_asked_to_end_saves_and_exits_and_goes_on_from_there(toy_run, tmp_path):
     command = training(toy_run, tmp_path)
-    command[command.index("--settings") + 1] = command[command.index("--settings") + 1].replace(
-        '"checkpoint_minutes": 0', '"checkpoint_minutes": 60'
-    )
+    command[command.index("--checkpoint-minutes") + 1] = "60"
     with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, env=environment()) as process:
         while not process.stderr.readline().startswith("epoch 1/"):
             assert process.poll() is None

@@ -106,7 +106,7 @@ def _command(pid):
 
 def test_a_team_ends_together_and_goes_on_where_it_was(tmp_path):
     """Ended three times: the leading process killed, the other one killed, and both asked to stop."""
-    often = {"optimize": {"checkpoint_minutes": 0}, "crops_per_tile": 60}
+    often = {"minutes": 0, "crops_per_tile": 60}
     whole = trained(tmp_path / "whole", 2, often)
     folder = tmp_path / "stopped"
     checkpoint = folder / "train-0.pt"

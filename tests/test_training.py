@@ -42,7 +42,7 @@ def network(batch_norm=True, seed=1):
     return nn.Sequential(*layers, nn.Conv2d(6, 1, 3, padding=1))
 
 
-def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, **sample):
+def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, minutes=10, **sample):
     sampling = CONFIG["sample"] | {"crop_px": SIZE, "crops_per_tile": 4, "micro_batch": 2, "accumulate": 1} | sample
     optimizing = CONFIG["optimize"] | {"precision": "fp32", "clip_norm": 1e9} | (optimize or {})
     settings = {"input": CONFIG["input"], "sample": sampling, "augment": CONFIG["augment"], "optimize": optimizing}
@@ -55,6 +55,7 @@ def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, **sample):
         channels=4,
         checkpoint=tmp_path / "train-0.pt",
         identity="this run",
+        checkpoint_minutes=minutes,
     )
 
 
@@ -156,7 +157,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
     whole, first, second = network(), network(), network(seed=2)
     history = training.train(whole, run_of(tmp_path / "whole", phases), CPU)
 
-    run = run_of(tmp_path / "stopped", phases, optimize={"checkpoint_minutes": 0})
+    run = run_of(tmp_path / "stopped", phases, minutes=0)
     saved = []
 
     def stop(*arguments):
@@ -176,7 +177,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
 
 
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
-    run = run_of(tmp_path, optimize={"checkpoint_minutes": 0})
+    run = run_of(tmp_path, minutes=0)
     training.train(network(), run, CPU)
     again = training.train(network(), replace(run, identity="other settings"), CPU)
     assert again == training.train(network(), run_of(tmp_path / "elsewhere"), CPU)

@@ -64,6 +64,10 @@ try:
 except InputError as fault:
     raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
 
+# How often training saves is no param of a rule: a change would train again.
+EVERY = [f"--checkpoint-{name} {value}" for name, value in config["checkpoint"].items() if value is not None]
+os.environ.update(CHECKPOINT_EVERY=" ".join(EVERY))
+
 SETS = sorted(TILES, reverse=True)
 # (set, batch) -> tiles; a batch is named like test-0of1.
 BATCHES = {

@@ -31,7 +31,7 @@ if not config["models"]:
         shell:
             'python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
             " --warmup {input.warmup:q}"
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} --journal {params.journal:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 
     rule models:

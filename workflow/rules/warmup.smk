@@ -55,7 +55,7 @@ if not config["models"]:
             journal="results/tensorboard/warmup-fold-{fold}",
         shell:
             'python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} --journal {params.journal:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 

@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the model to write, .safetensors")
     parser.add_argument("--history", type=Path, required=True, help="the losses per epoch to write, .csv")
     parser.add_argument("--checkpoint", type=Path, required=True, help="where unfinished training is kept")
+    parser.add_argument("--checkpoint-minutes", type=float, default=10, help="how often (default: 10)")
+    parser.add_argument("--checkpoint-steps", type=int, help="and after so many steps (default: by minutes only)")
     parser.add_argument("--journal", type=Path, help="folder for TensorBoard's curves and pictures (default: none)")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
@@ -98,6 +100,8 @@ def _train_here(
         channels=recipe["channels"],
         checkpoint=arguments.checkpoint,
         identity=sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        checkpoint_steps=arguments.checkpoint_steps,
         loaders=min(LOADERS, arguments.threads),
         journal=arguments.journal,
     )

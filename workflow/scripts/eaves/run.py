@@ -23,8 +23,9 @@ class Phase:
 class Run:
     """What one training job works with.
 
-    settings: the blocks input, sample, augment and optimize. identity: what a checkpoint has to belong to. loaders:
-    threads that cut crops. journal: folder for TensorBoard, if any.
+    settings: the blocks input, sample, augment and optimize. identity: what a checkpoint has to belong to; one is
+    written every `checkpoint_minutes` and, if asked for, every `checkpoint_steps`. loaders: threads that cut crops.
+    journal: folder for TensorBoard, if any.
     """
 
     phases: list[Phase]
@@ -34,6 +35,8 @@ class Run:
     channels: int
     checkpoint: Path
     identity: str
+    checkpoint_minutes: float = 10
+    checkpoint_steps: int | None = None
     loaders: int = 1
     journal: Path | None = None
 

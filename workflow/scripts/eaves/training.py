@@ -100,11 +100,9 @@ def _train_epoch(engine: Engine, epoch: int, progress: Progress, run: Run, journ
 
 def _due(progress: Progress, run: Run) -> bool:
     """Whether it is time for a checkpoint, by steps or by minutes."""
-    optimize = run.settings["optimize"]
-    every = optimize["checkpoint_steps"]
-    if every and progress.step % every == 0:
+    if run.checkpoint_steps and progress.step % run.checkpoint_steps == 0:
         return True
-    return time.monotonic() - progress.saved_at > 60 * optimize["checkpoint_minutes"]
+    return time.monotonic() - progress.saved_at > 60 * run.checkpoint_minutes
 
 
 def _validate(engine: Engine, epoch: int, run: Run, journal: Journal) -> dict[str, float]:
