@@ -91,7 +91,7 @@ def settings(*names):
 
 
 def code(script):
-    """The fingerprint of a script and what it imports, for a rule's params: changed code reruns, a comment doesn't."""
+    """The fingerprint of a script and what it uses, for a rule's params: changed code reruns, a comment doesn't."""
     return prints.fingerprint(HOUSE / "workflow" / "scripts" / script)
 
 
