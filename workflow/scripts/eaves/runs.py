@@ -36,6 +36,11 @@ class Runs(NamedTuple):
         """(n,) int32, pixels of each run."""
         return self.stop - self.start
 
+    @property
+    def piece_px(self) -> np.ndarray:
+        """(n_pieces,) int64, pixels of each piece."""
+        return np.bincount(self.piece, self.length, self.n_pieces).astype(np.int64)
+
     def first_of_pieces(self) -> np.ndarray:
         """(n_pieces,) positions of the run that each piece begins with."""
         first = np.empty(self.n_pieces, np.intp)

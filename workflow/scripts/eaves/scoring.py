@@ -19,11 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from eaves.compiled import compiled
 from eaves.errors import InputError
 from eaves.overlaps import Overlaps, count_overlaps
 
 MIN_VISIBLE_PX = 100
 """Truth buildings cut off by the end of the map count only from this size on (the challenge's rule)."""
+
+OUTCOMES = np.array(["ignored", "tp", "fp", "fn"], dtype=object)
+IGNORED, TP, FP, FN = range(4)
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,9 @@ def score_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncert
         return None
     _, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
     return TileScore(
-        tp=int((solution_outcome == "tp").sum()),
-        fp=int((solution_outcome == "fp").sum()),
-        fn=int((truth_outcome == "fn").sum()),
+        tp=int((solution_outcome == TP).sum()),
+        fp=int((solution_outcome == FP).sum()),
+        fn=int((truth_outcome == FN).sum()),
     )
 
 
@@ -130,7 +134,14 @@ def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncert
         iou[own[matched][::-1]] = measure[matched][::-1]
         sides.append(
             pd.DataFrame(
-                {"side": side, "id": ids, "area_px": areas, "partner": partner_ids, "iou": iou, "outcome": outcome}
+                {
+                    "side": side,
+                    "id": ids,
+                    "area_px": areas,
+                    "partner": partner_ids,
+                    "iou": iou,
+                    "outcome": OUTCOMES[outcome],
+                }
             )
         )
     return pd.concat(sides, ignore_index=True)
@@ -177,27 +188,33 @@ def _judge(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match greedily; return each prediction's partner (position in truth_ids, -1: none) and both sides' outcomes."""
     partner = np.full(overlaps.solution_ids.size, -1)
-    truth_outcome = np.full(overlaps.truth_ids.size, "fn", dtype=object)
-    solution_outcome = np.full(overlaps.solution_ids.size, "fp", dtype=object)
+    truth_outcome = np.full(overlaps.truth_ids.size, FN)
+    solution_outcome = np.full(overlaps.solution_ids.size, FP)
     if overlaps.truth_ids.size == 0 or overlaps.solution_ids.size == 0:
         return partner, truth_outcome, solution_outcome
 
     whole = overlaps.solution_pieces == 1
     unsure = uncertain(overlaps)
-    truth_outcome[unsure] = solution_outcome[~whole] = "ignored"
+    truth_outcome[unsure] = IGNORED
+    solution_outcome[~whole] = IGNORED
 
     measure = _measure(overlaps, large_uncertain)
     candidates = np.flatnonzero((measure > iou_threshold) & whole[overlaps.pair_solution])
     order = np.lexsort((overlaps.pair_truth[candidates], -measure[candidates], overlaps.pair_solution[candidates]))
-    taken = np.zeros(overlaps.truth_ids.size, bool)
-    for pair in candidates[order]:
-        predicted, building = overlaps.pair_solution[pair], overlaps.pair_truth[pair]
-        if partner[predicted] >= 0 or taken[building]:
-            continue
-        partner[predicted] = building
-        taken[building] = not (large_uncertain and unsure[building])
-        if unsure[building]:
-            solution_outcome[predicted] = "ignored"
-        else:
-            truth_outcome[building] = solution_outcome[predicted] = "tp"
+    candidates = candidates[order]
+    _match(overlaps.pair_solution[candidates], overlaps.pair_truth[candidates], large_uncertain & unsure, partner)
+    matched = np.flatnonzero(partner >= 0)
+    certain = ~unsure[partner[matched]]
+    solution_outcome[matched] = np.where(certain, TP, IGNORED)
+    truth_outcome[partner[matched[certain]]] = TP
     return partner, truth_outcome, solution_outcome
+
+
+@compiled
+def _match(predicted: np.ndarray, building: np.ndarray, inexhaustible: np.ndarray, partner: np.ndarray) -> None:
+    """Give each prediction its first candidate that is still free; candidates come best first, in `partner`'s order."""
+    taken = np.zeros(inexhaustible.size, np.bool_)
+    for pair in range(predicted.size):
+        if partner[predicted[pair]] < 0 and not taken[building[pair]]:
+            partner[predicted[pair]] = building[pair]
+            taken[building[pair]] = not inexhaustible[building[pair]]
