@@ -86,8 +86,14 @@ def batches_of(set_name):
 
 
 def settings(*names):
-    """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it."""
-    return json.dumps({name: config[name] for name in names}, sort_keys=True)
+    """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it.
+
+    `separate.tune` decides which jobs there are, and not what one does.
+    """
+    chosen = {
+        name: {key: config[name][key] for key in config[name] if (name, key) != ("separate", "tune")} for name in names
+    }
+    return json.dumps(chosen, sort_keys=True)
 
 
 def code(script):
@@ -103,6 +109,16 @@ def images(tiles):
 def truths(tiles):
     """The prepared truth of tiles, of those that have some."""
     return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in set(WITH_TRUTH)]
+
+
+def thresholds():
+    """The tuned thresholds, where they are used: an input of what separates or tells by which values."""
+    return ["results/tuning/chosen.json"] if config["separate"]["tune"] else []
+
+
+def as_option(option, paths):
+    """An option of a script with its paths, or nothing where there are none."""
+    return " ".join([option, *paths]) if paths else ""
 
 
 def prediction_folders(batch):

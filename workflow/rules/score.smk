@@ -14,6 +14,7 @@ rule score:
         probabilities=[f"results/probabilities/{tile}.tif" for tile in WITH_TRUTH],
         truths=truths(WITH_TRUTH),
         images=images(WITH_TRUTH),
+        thresholds=thresholds(),
     output:
         scores="results/scores/scores.json",
         tiles="results/scores/tiles.csv",
@@ -27,13 +28,14 @@ rule score:
     resources:
         mem_mb=more_memory(4000),
     params:
-        settings=settings("score", "split"),
+        settings=settings("score", "split", "separate"),
+        thresholds=as_option("--thresholds", thresholds()),
         code=code("score.py"),
     shell:
         'python "$SCRIPTS"/score.py --table {input.table:q} --truth results/tiles --solution results/buildings'
         " --heights results/tiles --confidence results/probabilities --json {output.scores:q} --csv {output.tiles:q}"
         " --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
-        " --curve-csv {output.curve:q} --settings {params.settings:q} --log {log:q}"
+        " --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q}"
 
 
 rule scores:

@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from eaves import console, settings
+from eaves.choice import in_force
 from eaves.files import whole
 from eaves.folds import group_of
 from eaves.metrics import tables
@@ -37,13 +38,16 @@ SHOWN = ("f_score", "average_precision", "panoptic_quality", "boundary_iou", "pi
 
 def main(arguments: argparse.Namespace) -> None:
     """Scores tile by tile, so that the rasters of one tile are in memory, and writes what was asked for."""
-    blocks = settings.section(arguments.settings, "score", "split")
+    blocks = settings.section(arguments.settings, "score", "split", "separate")
     given = {name: getattr(arguments, name) for name in ("iou_threshold", "rules")}
     rules = blocks["score"] | {name: value for name, value in given.items() if value is not None}
     with ExitStack() as finished:
         buildings = arguments.buildings_csv and finished.enter_context(whole(arguments.buildings_csv))
         scored = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
         found = tables.summary(scored, rules["size_bins_m2"]) | {"rules": rules}
+        if arguments.table:
+            used = in_force(blocks["separate"], arguments.thresholds)
+            found["separation"] = used | {"tuned": bool(arguments.thresholds)}
         if arguments.json:
             finished.enter_context(whole(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
         for path, table in (
@@ -122,4 +126,5 @@ if __name__ == "__main__":
     parser.add_argument("--by-size-csv", type=Path, help="write what was found by building size")
     parser.add_argument("--curve-csv", type=Path, help="write precision over recall")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("--thresholds", type=Path, help="chosen.json: the pipeline separated by its values")
     console.run(main, parser.parse_args())

@@ -72,6 +72,17 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             f"configuration: separate.low is {separate['low']}: at most separate.high, {separate['high']}; "
             "lower the one or raise the other"
         )
+    if separate["tune"] and config["models"]:
+        faults.append(
+            "configuration: separate.tune is true: with `models` there are no training tiles; set it to false, "
+            "and separate.low, high, min_seed_px and min_area_px to what results/tuning/chosen.json of the models' own "
+            "run holds"
+        )
+    if separate["tune"] and separate["strict"]:
+        faults.append(
+            "configuration: separate.tune is true: not together with separate.strict, whose lines between buildings "
+            "depend on all that is on the tile; set one of the two to false"
+        )
     return faults
 
 
