@@ -19,12 +19,14 @@ import rasterio
 import tifffile
 import timm
 import torch
+import yaml
 from sklearn.model_selection import KFold
-from toy import CONFIG, OVERLAY, SCRIPTS, SIZE, ToyRun, environment, merged, read, run, snakemake
+from toy import CONFIG, HOUSE, OVERLAY, SCRIPTS, SIZE, ToyRun, environment, merged, read, run, snakemake
 
 from eaves import model, submission, weights
 from eaves.fold_training import BLOCKS
 from eaves.inference import predict_strips
+from eaves.instances import separate
 from eaves.metrics.figures import figures, pooled
 from eaves.metrics.measure import measure_tile
 from eaves.scoring import score_tile
@@ -36,6 +38,7 @@ SETTINGS = merged(CONFIG, OVERLAY)
 FOLDS = range(OVERLAY["split"]["folds"])
 NOTHING = "Nothing to be done"
 SCORES = ("scores.json", "tiles.csv", "buildings.csv", "by_iou.csv", "by_size.csv", "precision_recall.csv")
+TUNED = merged(OVERLAY, {"separate": {"tune": True}})
 
 
 def labels_of(toy: ToyRun) -> dict[str, np.ndarray]:
@@ -261,6 +264,82 @@ def test_a_changed_threshold_separates_again_and_predicts_nothing(toy_run):
     planned = snakemake(toy_run.folder, "-n", overlay=changed)
     assert jobs(planned.stdout + planned.stderr) >= {"separate", "outline", "submission", "score"}
     assert not jobs(planned.stdout + planned.stderr) & {"prepare", "split", "warmup", "train", "predict", "merge"}
+
+
+@pytest.fixture(scope="module")
+def tuned_run(toy_run, tmp_path_factory) -> tuple[Path, set[str]]:
+    """A copy of the toy's run gone on with tuned thresholds, and the jobs that this took."""
+    folder = tmp_path_factory.mktemp("tuned") / "toy"
+    shutil.copytree(toy_run.folder, folder)
+    done = snakemake(folder, overlay=TUNED)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder / "results", jobs(done.stdout + done.stderr)
+
+
+def test_tuning_separates_by_the_chosen_thresholds_and_scores_as_foretold(toy_run, tuned_run):
+    results, done = tuned_run
+    assert done - {"total"} == {"tune", "choose", "separate", "outline", "submission", "score", "overview", "all"}
+    report = json.loads((results / "tuning" / "chosen.json").read_text())
+    chosen, configured = report["separation"], OVERLAY["separate"]
+    assert report["configured"] == configured != chosen
+    for tile in toy_run.tiles("train") + toy_run.tiles("test"):
+        probability = read(results / "probabilities" / f"{tile}.tif")
+        unseen = read(results / "tiles" / f"{tile}_image.tif")[3] == NODATA
+        expected = separate(np.where(unseen, np.float32(0), probability), **chosen)
+        np.testing.assert_array_equal(read(results / "buildings" / f"{tile}.tif"), expected)
+
+    figures = [json.loads((path / "scores" / "scores.json").read_text()) for path in (results, toy_run.results)]
+    tuned, untuned = ({name: part["separation"][name] for name in configured} for part in figures)
+    assert (tuned, figures[0]["separation"]["tuned"]) == (chosen, True)
+    assert (untuned, figures[1]["separation"]["tuned"]) == (configured, False)
+    assert report["f_score"]["chosen"] == figures[0]["out_of_fold"]["f_score"]
+    assert report["f_score"]["configured"] == figures[1]["out_of_fold"]["f_score"]
+    assert report["f_score"]["gain"] > 0
+
+    surface = pd.read_csv(results / "tuning" / "surface.csv")
+    assert report["combinations"] == len(surface)
+    assert surface["f_score"].max() <= report["f_score"]["chosen"] + SETTINGS["tune"]["tolerance"] + 1e-6
+    row = surface[(surface[list(chosen)] == list(chosen.values())).all(axis=1)].iloc[0]
+    assert row["f_score"] == report["f_score"]["chosen"]
+    for outcome in ("tp", "fp", "fn"):
+        assert row[outcome] == figures[0]["out_of_fold"][outcome]
+    assert cv2.imread(str(results / "tuning" / "surface.png")).std() > 10
+
+
+def test_tuning_looks_at_no_test_tile_and_batches_make_no_difference(toy_run, tuned_run, tmp_path):
+    results, _ = tuned_run
+    report = json.loads((results / "tuning" / "chosen.json").read_text())
+    assert report["tiles"] == len(toy_run.tiles("train"))
+    assert list(report["cross_validated"]["without_fold"]) == [str(fold) for fold in FOLDS]
+    assert [path.name for path in (results / "tuning" / "counts").iterdir()] == ["train-0of1.csv"]
+    text = (results / "tuning" / "counts" / "train-0of1.csv").read_text()
+    assert {line.split(",")[0] for line in text.splitlines()[1:]} == set(toy_run.tiles("train"))
+
+    blocks = {name: SETTINGS[name] for name in ("separate", "tune", "score")}
+    common = ["--settings", json.dumps(blocks)]
+    tables = []
+    for tile in reversed(toy_run.tiles("train")):
+        tables.append(tmp_path / f"{tile}.csv")
+        place = [results / "probabilities" / f"{tile}.tif", "--tiles", results / "tiles", "--output", tables[-1]]
+        assert run(SCRIPTS / "tune.py", *common, *place).returncode == 0
+    folds = ["--folds", results / "folds" / "folds.csv", "--folder", tmp_path]
+    assert run(SCRIPTS / "choose.py", *common, *folds, *tables).returncode == 0
+    for name in ("chosen.json", "surface.csv", "surface.png"):
+        assert (tmp_path / name).read_bytes() == (results / "tuning" / name).read_bytes(), name
+
+
+def test_without_tuning_there_is_none_unless_it_is_asked_for(toy_run):
+    assert not (toy_run.results / "tuning").exists()
+    assert NOTHING in snakemake(toy_run.folder, "-n", overlay=OVERLAY).stdout
+    planned = snakemake(toy_run.folder, "-n", "tuning", overlay=OVERLAY)
+    assert jobs(planned.stdout + planned.stderr) - {"total"} == {"tune", "choose", "tuning"}
+
+
+def test_dvc_keeps_all_that_tuning_makes(tuned_run):
+    results, _ = tuned_run
+    stage = yaml.safe_load((HOUSE / "dvc.yaml").read_text())["stages"]["tuning"]
+    kept = {Path(path).name for part in (*stage["outs"], *stage["metrics"]) for path in part}
+    assert kept == {path.name for path in (results / "tuning").iterdir()}
 
 
 @pytest.mark.parametrize(("set_name", "trained"), [("test", False), ("train", True)])

@@ -60,6 +60,42 @@ def find_runs(labels: np.ndarray) -> Runs:
 
 
 @compiled
+def lift_runs(
+    labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Take the runs of positive labels out of a raster, which is 0 there afterwards.
+
+    Args:
+        labels: (H, W) int32, in which any two different positive labels are apart.
+        rows: (n,) of the stretches to look at; outside them nothing is read or changed.
+        starts: (n,) first columns.
+        stops: (n,) columns after the last.
+
+    Returns:
+        Rows, first columns, columns after the last, and labels, in the order of the stretches.
+    """
+    capacity = 0
+    for stretch in range(rows.size):
+        capacity += (stops[stretch] - starts[stretch] + 1) // 2
+    row, start, stop = np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+    label = np.empty(capacity, np.int64)
+    runs = 0
+    for stretch in range(rows.size):
+        pixels = labels[rows[stretch], starts[stretch] : stops[stretch]]
+        column = 0
+        while column < pixels.size:
+            begin = column
+            while column < pixels.size and pixels[column] == pixels[begin]:
+                column += 1
+            if pixels[begin] > 0:
+                row[runs], label[runs] = rows[stretch], pixels[begin]
+                start[runs], stop[runs] = starts[stretch] + begin, starts[stretch] + column
+                runs += 1
+        pixels[:] = 0
+    return row[:runs], start[:runs], stop[:runs], label[:runs]
+
+
+@compiled
 def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     height, width = labels.shape
     changes = np.ones((width // 8 + 1) * 8, np.uint8)  # one change at the least behind the last column

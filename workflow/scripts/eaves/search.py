@@ -2,20 +2,18 @@
 
 How it works: the regions above each `low` and each `high` are found once. A region with a single seed is a building as
 it is, whatever the seed, so its overlaps with the truth are counted once for each `low`. Only regions with several
-seeds are divided for each `high` and `min_seed_px`, by the very code of `instances.separate`, and `min_area_px` picks
-from the list. No labels are made for the rest of the tile. The counts are those of separating and scoring one by one.
+seeds are divided for each `high`, by the very code of `instances.separate`, and again for a `min_seed_px` that leaves
+out one of their seeds; `min_area_px` picks from the list. The counts are those of separating and scoring one by one.
 """
 
-from collections.abc import Iterable
 from itertools import groupby, product
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from eaves.compiled import compiled
 from eaves.instances import divide, regions_of_seeds
 from eaves.overlaps import Overlaps, TruthSide
-from eaves.runs import Runs, find_runs
+from eaves.runs import Runs, find_runs, lift_runs
 from eaves.scoring import score_overlaps
 
 
@@ -65,23 +63,21 @@ def count_outcomes(
     labels = np.zeros(probability.shape, np.int32)
     for low, of_low in groupby(searched, lambda one: one.low):
         space = find_runs(probability > low)
-        regions = _candidates(truth, space.row, space.start, space.stop, space.piece, space.piece_px)
+        regions = _candidates(truth, space.row, space.start, space.stop, space.piece, np.arange(space.n_pieces))
         for high, of_high in groupby(of_low, lambda one: one.high):
-            seeds = above_high[high]
-            region_of_seed = regions_of_seeds(space, seeds)
+            buildings = _Buildings(truth, regions, labels, space, above_high[high])
             for min_seed_px, of_seed in groupby(of_high, lambda one: one.min_seed_px):
-                is_seed = seeds.piece_px >= min_seed_px
-                found = _buildings(truth, regions, labels, space, seeds, region_of_seed, is_seed)
-                counted += _score(truth, found, (one.min_area_px for one in of_seed), rules)
+                found = buildings.of_seeds(min_seed_px)
+                counted += _score(truth, found, space.piece_px, [one.min_area_px for one in of_seed], rules)
     return np.array(counted, np.int32)
 
 
 class _Candidates(NamedTuple):
-    """Buildings that a combination may find: first pixel, own size, region's size, and shared pixels with the truth."""
+    """Buildings that a combination may find: first pixel, size, region, and the pixels shared with the truth."""
 
     first: np.ndarray
     px: np.ndarray
-    region_px: np.ndarray
+    region: np.ndarray
     pair_truth: np.ndarray
     pair_building: np.ndarray
     pair_px: np.ndarray
@@ -93,7 +89,7 @@ class _Candidates(NamedTuple):
         return _Candidates(
             self.first[mask],
             self.px[mask],
-            self.region_px[mask],
+            self.region[mask],
             self.pair_truth[pairs],
             number[self.pair_building[pairs]],
             self.pair_px[pairs],
@@ -109,7 +105,7 @@ class _Candidates(NamedTuple):
         return _Candidates(
             first[order],
             np.concatenate([self.px, other.px])[order],
-            np.concatenate([self.region_px, other.region_px])[order],
+            np.concatenate([self.region, other.region])[order],
             np.concatenate([self.pair_truth, other.pair_truth]),
             number[pair_building],
             np.concatenate([self.pair_px, other.pair_px]),
@@ -117,43 +113,57 @@ class _Candidates(NamedTuple):
 
 
 def _candidates(
-    truth: TruthSide, row: np.ndarray, start: np.ndarray, stop: np.ndarray, number: np.ndarray, region_px: np.ndarray
+    truth: TruthSide, row: np.ndarray, start: np.ndarray, stop: np.ndarray, number: np.ndarray, region: np.ndarray
 ) -> _Candidates:
     """Describes buildings given by their runs in row-major order; `number` is the building of each, from 0 on."""
-    first = np.empty(region_px.size, np.int64)
+    first = np.empty(region.size, np.int64)
     first[number[::-1]] = ((row.astype(np.int64) << 32) + start)[::-1]
-    px = np.bincount(number, stop - start, region_px.size).astype(np.int64)
-    return _Candidates(first, px, region_px, *truth.overlaps_of_runs(row, start, stop, number))
+    px = np.bincount(number, stop - start, region.size).astype(np.int64)
+    return _Candidates(first, px, region, *truth.overlaps_of_runs(row, start, stop, number))
 
 
-def _buildings(
-    truth: TruthSide,
-    regions: _Candidates,
-    labels: np.ndarray,
-    space: Runs,
-    seeds: Runs,
-    region_of_seed: np.ndarray,
-    is_seed: np.ndarray,
-) -> _Candidates:
-    """The buildings from some seeds; `labels` is all 0, before and after."""
-    seeds_in_region = divide(labels, space, seeds, region_of_seed, is_seed)
-    alone = regions.picked(seeds_in_region == 1)
-    shared = np.flatnonzero(seeds_in_region[space.piece] > 1)
-    if not shared.size:
-        return alone
-    row, start, stop, label = _lift(labels, space.row[shared], space.start[shared], space.stop[shared])
-    seed, number = np.unique(label - space.n_pieces - 1, return_inverse=True)
-    region_px = space.piece_px[region_of_seed[seed]]
-    return alone.joined(_candidates(truth, row, start, stop, number, region_px))
+class _Buildings:
+    """The buildings of one `low` and one `high`, for seeds of sizes that grow.
+
+    A region is divided again only where one of its seeds has become too small.
+    """
+
+    def __init__(self, truth: TruthSide, regions: _Candidates, labels: np.ndarray, space: Runs, seeds: Runs) -> None:
+        """Takes the regions as candidates and as runs, and labels that are all 0, which they are again afterwards."""
+        self._truth, self._regions, self._labels, self._space, self._seeds = truth, regions, labels, space, seeds
+        self._region_of_seed = regions_of_seeds(space, seeds)
+        self._seed_px = seeds.piece_px
+        self._seeds_in_region = np.full(space.n_pieces, -1)
+        self._parts = regions.picked(np.zeros(space.n_pieces, bool))
+
+    def of_seeds(self, min_seed_px: int) -> _Candidates:
+        """The buildings from seeds of at least this size, in the order of their labels."""
+        is_seed = self._seed_px >= min_seed_px
+        seeds_in_region = np.bincount(self._region_of_seed[is_seed], minlength=self._space.n_pieces)
+        changed = seeds_in_region != self._seeds_in_region
+        self._seeds_in_region = seeds_in_region
+        if (changed & (seeds_in_region > 0)).any() or changed[self._parts.region].any():
+            kept = self._parts.picked(~changed[self._parts.region])
+            self._parts = kept.joined(self._divided(is_seed & changed[self._region_of_seed], changed))
+        return self._regions.picked(seeds_in_region == 1).joined(self._parts)
+
+    def _divided(self, is_seed: np.ndarray, changed: np.ndarray) -> _Candidates:
+        """The parts of the changed regions that have several seeds."""
+        space = self._space
+        divide(self._labels, space, self._seeds, self._region_of_seed, is_seed)
+        shared = np.flatnonzero((changed & (self._seeds_in_region > 1))[space.piece])
+        row, start, stop, label = lift_runs(self._labels, space.row[shared], space.start[shared], space.stop[shared])
+        seed, number = np.unique(label - space.n_pieces - 1, return_inverse=True)
+        return _candidates(self._truth, row, start, stop, number, self._region_of_seed[seed])
 
 
 def _score(
-    truth: TruthSide, found: _Candidates, min_areas_px: Iterable[int], rules: dict[str, Any]
+    truth: TruthSide, found: _Candidates, region_px: np.ndarray, min_areas_px: list[int], rules: dict[str, Any]
 ) -> list[tuple[int, int, int, int]]:
     """Scores those whose region is large enough, for each size in ascending order."""
     counted: list[tuple[int, int, int, int]] = []
     for min_area_px in min_areas_px:
-        large = found.region_px >= min_area_px
+        large = region_px[found.region] >= min_area_px
         if counted and large.all():  # as with the size before
             counted.append(counted[-1])
             continue
@@ -174,29 +184,3 @@ def _score(
         )
         counted.append((0, 0, 0, 0) if score is None else (score.tp, score.fp, score.fn, 1))
     return counted
-
-
-@compiled
-def _lift(
-    labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Take the runs of positive labels out of the given stretches, which are 0 afterwards."""
-    capacity = 0
-    for stretch in range(rows.size):
-        capacity += (stops[stretch] - starts[stretch] + 1) // 2  # a line lies between any two buildings
-    row, start, stop = np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.int32)
-    label = np.empty(capacity, np.int64)
-    runs = 0
-    for stretch in range(rows.size):
-        pixels = labels[rows[stretch], starts[stretch] : stops[stretch]]
-        column = 0
-        while column < pixels.size:
-            begin = column
-            while column < pixels.size and pixels[column] == pixels[begin]:
-                column += 1
-            if pixels[begin] > 0:
-                row[runs], label[runs] = rows[stretch], pixels[begin]
-                start[runs], stop[runs] = starts[stretch] + begin, starts[stretch] + column
-                runs += 1
-        pixels[:] = 0
-    return row[:runs], start[:runs], stop[:runs], label[:runs]
