@@ -18,7 +18,8 @@ from eaves import settings
 from eaves.instances import separate
 from eaves.overlaps import TruthSide
 from eaves.scoring import score_tile
-from eaves.search import combinations, count_outcomes
+from eaves.search import count_outcomes
+from eaves.thresholds import combinations
 
 
 def main() -> None:

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eaves.choice import choose, cross_validate, f_scores, in_force, mean_over_tiles, read_counts
+from eaves.choice import choose, cross_validate, f_scores, mean_over_tiles, read_counts
 from eaves.errors import InputError
 from eaves.heatmaps import CELL_PX, CHOSEN, CONFIGURED, MARGIN_PX, draw
 from eaves.scoring import TileScore
-from eaves.search import COUNTS, Thresholds
+from eaves.search import COUNTS
+from eaves.thresholds import Thresholds, in_force
 
 LOWS = [0.1, 0.2, 0.3, 0.4, 0.5]
 SEARCHED = [Thresholds(low, 0.7, 100, 120) for low in LOWS]
@@ -77,13 +78,13 @@ def table(path, tile, searched, counts):
 
 
 def test_tables_are_read_in_any_order_and_those_of_another_grid_refused(tmp_path):
-    counts = {name: np.arange(20).reshape(5, 4) + start for name, start in (("B", 0), ("A", 50))}
+    counts = {name: np.arange(20).reshape(5, 4) + start for name, start in (("B", 0), ("007", 50))}
     paths = [table(tmp_path / f"{name}.csv", name, SEARCHED, counts[name]) for name in counts]
     for order in (paths, paths[::-1]):
         tiles, read = read_counts(order, SEARCHED)
-        assert tiles == ["A", "B"]
-        np.testing.assert_array_equal(read, [counts["A"], counts["B"]])
-    with pytest.raises(InputError, match=r"A.csv: other thresholds than .* run tune.py again"):
+        assert tiles == ["007", "B"]
+        np.testing.assert_array_equal(read, [counts["007"], counts["B"]])
+    with pytest.raises(InputError, match=r"007.csv: other thresholds than .* run tune.py again"):
         read_counts(paths[1:], SEARCHED[1:])
 
 

@@ -9,7 +9,8 @@ from test_instances import field
 from eaves.instances import separate
 from eaves.overlaps import TruthSide
 from eaves.scoring import score_tile
-from eaves.search import COUNTS, Thresholds, combinations, count_outcomes
+from eaves.search import COUNTS, count_outcomes
+from eaves.thresholds import Thresholds, combinations
 
 CONFIGURED = {"low": 0.3, "high": 0.7, "min_seed_px": 6, "min_area_px": 20, "strict": False}
 GRID = {"low": [0.1, 0.5, 0.3], "high": [0.4, 0.7, 0.9], "min_seed_px": [1, 6, 30], "min_area_px": [1, 20, 90, 10_000]}

@@ -23,13 +23,13 @@ from typing import Any
 import pandas as pd
 
 from eaves import console, settings
-from eaves.choice import in_force
 from eaves.files import whole
 from eaves.folds import group_of
 from eaves.metrics import tables
 from eaves.metrics.measure import measure_tile
 from eaves.pairs import Pairs
 from eaves.scoring import match_overlaps, score_overlaps
+from eaves.thresholds import in_force
 
 SETS = {"train": "out_of_fold", "test": "test"}
 ALL = "all"  # where no table says which set a tile belongs to

@@ -15,11 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from eaves import choice, console, probabilities, rasters, settings
+from eaves import console, probabilities, rasters, settings
 from eaves.errors import InputError
 from eaves.files import whole
 from eaves.instances import separate
-from eaves.search import Thresholds
+from eaves.thresholds import Thresholds, in_force
 
 COLUMNS = ["tile", "buildings", "area_px", "area_m2"]
 
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Separates each tile; memory holds one."""
     block = settings.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
-    values = choice.in_force(block, arguments.thresholds, **given)
+    values = in_force(block, arguments.thresholds, **given)
     found = probabilities.find(arguments.probabilities)
     check_places(found, arguments.folder, arguments.tiles)
     rows = []

@@ -13,7 +13,8 @@ import pandas as pd
 from eaves import console, probabilities, rasters, settings
 from eaves.files import whole
 from eaves.overlaps import TruthSide
-from eaves.search import COUNTS, Thresholds, combinations, count_outcomes
+from eaves.search import COUNTS, count_outcomes
+from eaves.thresholds import Thresholds, combinations
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -21,15 +22,16 @@ def main(arguments: argparse.Namespace) -> None:
     blocks = settings.section(arguments.settings, "separate", "tune", "score")
     searched = combinations(blocks["tune"], blocks["separate"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
+    found = probabilities.find(arguments.probabilities)
     with whole(arguments.output) as temporary:
-        for number, path in enumerate(console.progress(arguments.probabilities, "tune")):
+        for number, path in enumerate(console.progress(found, "tune")):
             probability, unknown = probabilities.read_on_tile(path, arguments.tiles)
             truth = TruthSide(rasters.read(arguments.tiles / f"{path.stem}_truth.tif"), unknown)
             counts = count_outcomes(probability, truth, searched, blocks["score"])
             table = columns.assign(**dict(zip(COUNTS, counts.T, strict=True)))
             table.insert(0, "tile", path.stem)
             table.to_csv(temporary, mode="a", header=number == 0, index=False)
-    console.LOG.info("tried %d combinations on %d tiles", len(searched), len(arguments.probabilities))
+    console.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
 
 
 if __name__ == "__main__":
@@ -37,5 +39,5 @@ if __name__ == "__main__":
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles, with their truth")
     parser.add_argument("--output", type=Path, required=True, help="a row per tile and combination, .csv")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    parser.add_argument("probabilities", type=Path, nargs="+", help="<tile>.tif, float32, 0..1")
+    parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")
     console.run(main, parser.parse_args())

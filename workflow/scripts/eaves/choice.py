@@ -1,15 +1,13 @@
 """Chooses the separation's thresholds from what each combination finds, and says honestly what the choice gains."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from eaves.errors import InputError
-from eaves.search import Thresholds
+from eaves.thresholds import Thresholds
 
 
 @dataclass(frozen=True)
@@ -100,40 +98,6 @@ def cross_validate(
     return Gain(float(mean_over_tiles(found[:, None])[0]), chosen)
 
 
-def in_force(block: dict[str, Any], file: Path | None = None, **given: float | int | None) -> dict[str, Any]:
-    """Says by which values probabilities are separated.
-
-    Args:
-        block: the block `separate` of the configuration.
-        file: chosen.json, whose values replace the configured ones.
-        given: values that replace all others, where they are not None.
-
-    Returns:
-        The arguments of `instances.separate`: the thresholds and `strict`.
-
-    Raises:
-        InputError: The file cannot be used, or the configuration wants tuned values and there are none.
-    """
-    names = Thresholds._fields
-    fixed = {name: value for name, value in given.items() if value is not None}
-    if block.get("tune") and file is None and len(fixed) < len(names):
-        raise InputError(
-            "configuration: separate.tune is true: give --thresholds results/tuning/chosen.json, all of "
-            + ", ".join(f"--{name.replace('_', '-')}" for name in names)
-            + ", or set it to false"
-        )
-    values = {name: block[name] for name in (*names, "strict")}
-    if file is not None:
-        try:
-            found = json.loads(file.read_text())["separation"]
-            values |= {name: found[name] for name in names}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{file}: no chosen thresholds in it ({type(error).__name__}: {error}); `snakemake tuning` writes it"
-            ) from error
-    return values | fixed
-
-
 def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str], np.ndarray]:
     """Reads the tables of counts, one at a time.
 
@@ -150,7 +114,7 @@ def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str
     counts: dict[str, np.ndarray] = {}
     expected = np.array(searched, float)
     for path in paths:
-        for tile, rows in pd.read_csv(path).groupby("tile"):
+        for tile, rows in pd.read_csv(path, dtype={"tile": str}).groupby("tile"):
             found = rows[list(Thresholds._fields)].to_numpy(float)
             if not np.array_equal(found, expected):
                 raise InputError(f"{path}: other thresholds than those of the configuration; run tune.py again")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from eaves.search import Thresholds
+from eaves.thresholds import Thresholds
 
 CELL_PX = (74, 44)  # width, height
 MARGIN_PX = 64  # for the scale on the left and below

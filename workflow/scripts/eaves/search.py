@@ -6,7 +6,7 @@ seeds are divided for each `high`, by the very code of `instances.separate`, and
 out one of their seeds; `min_area_px` picks from the list. The counts are those of separating and scoring one by one.
 """
 
-from itertools import groupby, product
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,33 +15,10 @@ from eaves.instances import divide, regions_of_seeds
 from eaves.overlaps import Overlaps, TruthSide
 from eaves.runs import Runs, find_runs, lift_runs
 from eaves.scoring import score_overlaps
-
-
-class Thresholds(NamedTuple):
-    """One combination; what each value means, `instances.separate` says."""
-
-    low: float
-    high: float
-    min_seed_px: int
-    min_area_px: int
-
+from eaves.thresholds import Thresholds
 
 COUNTS = ("tp", "fp", "fn", "scored")
 """What is counted; `scored` is 0 where neither side has a building and the tile does not count, else 1."""
-
-
-def combinations(grid: dict[str, list[Any]], configured: dict[str, Any]) -> list[Thresholds]:
-    """Combines the values to be searched, the configured ones among them.
-
-    Args:
-        grid: the values of each threshold.
-        configured: the value of each that is in force now; other keys do not matter.
-
-    Returns:
-        All combinations in ascending order, those with `low` above `high` left out.
-    """
-    values = [sorted({*grid[name], configured[name]}) for name in Thresholds._fields]
-    return [Thresholds(*found) for found in product(*values) if found[0] <= found[1]]
 
 
 def count_outcomes(
