@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 from eaves import settings
 from eaves.instances import separate
 from eaves.overlaps import TruthSide
-from eaves.scoring import score_tile
+from eaves.scoring import challenge_rules, score_tile
 from eaves.search import count_outcomes
 from eaves.thresholds import combinations
 
@@ -33,7 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     blocks = settings.section(None, "separate", "tune", "score")
-    rules, searched = blocks["score"], combinations(blocks["tune"], blocks["separate"])
+    rules, searched = challenge_rules(blocks["score"]), combinations(blocks["tune"], blocks["separate"])
     probability = make_probability(arguments.size, arguments.buildings, arguments.noise, seed=1)
     truth = separate(make_probability(arguments.size, arguments.buildings, 0, seed=1), low=0.5)
     picked = sorted(random.Random(1).sample(range(len(searched)), arguments.sample))

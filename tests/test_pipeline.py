@@ -30,7 +30,7 @@ from eaves.inference import predict_strips
 from eaves.instances import separate
 from eaves.metrics.figures import figures, pooled
 from eaves.metrics.measure import measure_tile
-from eaves.scoring import overall, score_tile
+from eaves.scoring import challenge_rules, overall, score_tile
 from eaves.tiles import NODATA
 
 pytestmark = pytest.mark.pipeline
@@ -304,7 +304,7 @@ def test_tuning_separates_by_the_chosen_thresholds_and_scores_as_foretold(toy_ru
         if tile in toy_run.tiles("train"):
             truth = read(results / "tiles" / f"{tile}_truth.tif")
             for tuned, labels in found.items():
-                scores[tuned].append(score_tile(truth, labels, unseen, **CONFIG["score"]))
+                scores[tuned].append(score_tile(truth, labels, unseen, **challenge_rules(CONFIG["score"])))
 
     figures = json.loads((results / "scores" / "scores.json").read_text())
     assert figures["separation"] == chosen | {"strict": False, "tuned": True}

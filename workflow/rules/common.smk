@@ -88,11 +88,14 @@ def batches_of(set_name):
 def settings(*names):
     """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it.
 
-    `separate.tune` decides which jobs there are, and not what one does.
+    A name may also be that of one key of a block, e.g. `score.rules`. `separate.tune` is left out: it decides which jobs
+    there are, and not what one does.
     """
-    chosen = {
-        name: {key: config[name][key] for key in config[name] if (name, key) != ("separate", "tune")} for name in names
-    }
+    chosen = {}
+    for name in names:
+        block, _, only = name.partition(".")
+        keys = [only] if only else [key for key in config[block] if (block, key) != ("separate", "tune")]
+        chosen.setdefault(block, {}).update({key: config[block][key] for key in keys})
     return json.dumps(chosen, sort_keys=True)
 
 

@@ -25,7 +25,7 @@ if not config["models"]:
             resources:
                 mem_mb=more_memory(4000),
             params:
-                settings=settings("separate", "tune", "score"),
+                settings=settings("separate", "tune", "score.iou_threshold", "score.rules"),
                 code=code("tune.py"),
             shell:
                 'python "$SCRIPTS"/tune.py --tiles $(dirname {input.images[0]:q}) --output {output:q}'
@@ -50,7 +50,7 @@ if not config["models"]:
         resources:
             mem_mb=more_memory(2000),
         params:
-            settings=settings("separate", "tune", "score"),
+            settings=settings("separate", "tune", "score.iou_threshold", "score.rules"),
             code=code("choose.py"),
         shell:
             'python "$SCRIPTS"/choose.py --folds {input.folds:q} --folder $(dirname {output.chosen:q})'

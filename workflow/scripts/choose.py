@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
         },
         "tiles": len(tiles),
         "combinations": len(searched),
-        "rules": blocks["score"],
+        "rules": {name: blocks["score"][name] for name in ("iou_threshold", "rules")},
     }
     with whole(arguments.folder / "surface.csv") as temporary:
         surface.rename(columns={"scored": "tiles"}).to_csv(temporary, index=False, float_format="%.6f")

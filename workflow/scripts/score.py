@@ -28,7 +28,7 @@ from eaves.folds import group_of
 from eaves.metrics import tables
 from eaves.metrics.measure import measure_tile
 from eaves.pairs import Pairs
-from eaves.scoring import match_overlaps, score_overlaps
+from eaves.scoring import challenge_rules, match_overlaps, score_overlaps
 from eaves.thresholds import in_force
 
 SETS = {"train": "out_of_fold", "test": "test"}
@@ -78,7 +78,7 @@ def score_tiles(
     pairs = Pairs(*sides, names=None if sets is None else list(sets))
     if pairs.without_truth and sets is None:
         console.LOG.info("not scored, for want of truth: %s", ", ".join(pairs.without_truth))
-    challenge = {"iou_threshold": rules["iou_threshold"], "large_uncertain": rules["rules"] == "final"}
+    challenge = challenge_rules(rules)
     for tile in console.progress(sorted(pairs.names, key=lambda name: ((sets or {}).get(name, ALL), name)), "score"):
         pair = pairs.read(tile)
         rasters = (pair.truth, pair.solution, pair.out_of_map, pair.probability)

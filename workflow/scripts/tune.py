@@ -13,6 +13,7 @@ import pandas as pd
 from eaves import console, probabilities, rasters, settings
 from eaves.files import whole
 from eaves.overlaps import TruthSide
+from eaves.scoring import challenge_rules
 from eaves.search import COUNTS, count_outcomes
 from eaves.thresholds import Thresholds, combinations
 
@@ -21,13 +22,14 @@ def main(arguments: argparse.Namespace) -> None:
     """Counts tile by tile; memory holds one."""
     blocks = settings.section(arguments.settings, "separate", "tune", "score")
     searched = combinations(blocks["tune"], blocks["separate"])
+    rules = challenge_rules(blocks["score"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
     found = probabilities.find(arguments.probabilities)
     with whole(arguments.output) as temporary:
         for number, path in enumerate(console.progress(found, "tune")):
             probability, unknown = probabilities.read_on_tile(path, arguments.tiles)
             truth = TruthSide(rasters.read(arguments.tiles / f"{path.stem}_truth.tif"), unknown)
-            counts = count_outcomes(probability, truth, searched, blocks["score"])
+            counts = count_outcomes(probability, truth, searched, rules)
             table = columns.assign(**dict(zip(COUNTS, counts.T, strict=True)))
             table.insert(0, "tile", path.stem)
             table.to_csv(temporary, mode="a", header=number == 0, index=False)

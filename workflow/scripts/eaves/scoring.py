@@ -15,6 +15,7 @@ The rules are those observed of the challenge's own scorer (version 1.1), odditi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -145,6 +146,16 @@ def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncert
             )
         )
     return pd.concat(sides, ignore_index=True)
+
+
+def challenge_rules(block: dict[str, Any]) -> dict[str, Any]:
+    """Turns `iou_threshold` and `rules` of the configuration's block `score` into the arguments of `score_tile`.
+
+    Example:
+        >>> challenge_rules({"iou_threshold": 0.45, "rules": "provisional", "boundary_m": 2.0})
+        {'iou_threshold': 0.45, 'large_uncertain': False}
+    """
+    return {"iou_threshold": block["iou_threshold"], "large_uncertain": block["rules"] == "final"}
 
 
 def overall(scores: Iterable[TileScore | None]) -> float:

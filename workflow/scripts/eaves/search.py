@@ -152,6 +152,7 @@ def _score(
                 truth_cut_off=truth.cut_off,
                 solution_ids=np.arange(1, found.px.size + 1),
                 solution_px=found.px,
+                solution_visible_px=found.px,  # the score does not ask for it
                 solution_pieces=np.ones(found.px.size, np.int64),
                 pair_truth=found.pair_truth,
                 pair_solution=found.pair_building,
