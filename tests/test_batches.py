@@ -26,7 +26,7 @@ def sampler(names="ABCDEF", key=(42, 0, 1), **sample):
 def drawn(batches):
     """What tells batches apart: names, pixels and draws."""
     return [
-        (batch.tiles, batch.images.tobytes(), [(one.affine.tolist(), one.hsv.tolist()) for one in batch.draws])
+        (batch.tiles, batch.images.numpy().tobytes(), [(one.affine.tolist(), one.hsv.tolist()) for one in batch.draws])
         for batch in batches
     ]
 

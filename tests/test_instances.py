@@ -133,27 +133,63 @@ def test_strict_is_the_original(seed):
     assert (np.diff(pairs) > 0).all(), "the same buildings, in the same order"
 
 
+def strict_as_default(probability, **sizes):
+    """The default's labels, and strict's under the numbers of the default's that grew from the same seeds."""
+    default, strict = separate(probability, **sizes), separate(probability, strict=True, **sizes)
+    seeds, _ = ndimage.label(probability > 0.7)
+    cores = (np.bincount(seeds.ravel()) >= sizes.get("min_seed_px", 100))[seeds] & (seeds > 0) & (default > 0)
+    default_of_strict = np.zeros(strict.max() + 1, int)
+    default_of_strict[strict[cores]] = default[cores]
+    as_default = default_of_strict[strict]
+    assert sorted(default_of_strict) == list(range(default.max() + 1)), "one building for each seed in both"
+    np.testing.assert_array_equal(as_default[cores], default[cores])
+    return default, as_default, np.where(cores, seeds, 0)
+
+
 def test_default_departs_from_strict_only_where_buildings_touch():
     moved_px = building_px = 0
     for seed in range(20):
         probability = field(seed)
-        default, strict = separate(probability, **SMALL), separate(probability, strict=True, **SMALL)
-        seeds, _ = ndimage.label(probability > 0.7)
-        cores = (np.bincount(seeds.ravel()) >= SMALL["min_seed_px"])[seeds] & (seeds > 0) & (default > 0)
-        default_of_strict = np.zeros(strict.max() + 1, int)
-        default_of_strict[strict[cores]] = default[cores]
-        as_default = default_of_strict[strict]
-        assert sorted(default_of_strict) == list(range(default.max() + 1)), "one building for each seed in both"
-        np.testing.assert_array_equal(as_default[cores], default[cores])
-
+        default, as_default, cores = strict_as_default(probability, **SMALL)
         regions, n = ndimage.label(probability > 0.3)
-        first_of_seeds = np.unique(np.where(cores, seeds, 0), return_index=True)[1][1:]
+        first_of_seeds = np.unique(cores, return_index=True)[1][1:]
         alone = np.bincount(regions.ravel()[first_of_seeds], minlength=n + 1)[regions] == 1
         np.testing.assert_array_equal(as_default[alone], default[alone])
         moved_px += (as_default != default).sum()
         building_px += (default > 0).sum()
     # On these fields most regions hold several seeds; on a town it is less than a thousandth.
     assert 0 < moved_px < 0.03 * building_px
+
+
+def rows_of_houses(seed):
+    """Blurred houses in rows, with gaps of 1 to 8 px, so that most touch their neighbours."""
+    generator = np.random.default_rng(seed)
+    drawn = np.zeros((160, 160))
+    top = 4
+    while top < 126:
+        left, bottom = 4, top + generator.integers(14, 26)
+        while left < 126:
+            right = left + generator.integers(12, 28)
+            drawn[top + generator.integers(0, 5) : bottom, left:right] = 1
+            left = right + generator.choice([1, 2, 3, 8])
+        top = bottom + generator.choice([1, 2, 3, 9])
+    return np.clip(ndimage.gaussian_filter(drawn, generator.uniform(1.5, 2.5)), 0, 1).astype(np.float32)
+
+
+def test_default_departs_from_strict_along_the_lines_between_houses():
+    near_px = moved_px = building_px = 0
+    for seed in range(60):
+        probability = rows_of_houses(seed)
+        default, as_default, _ = strict_as_default(probability)
+        regions, n = ndimage.label(probability > 0.3)
+        has_building = np.bincount(regions.ravel(), default.ravel() > 0, n + 1) > 0
+        line = (default == 0) & (regions > 0) & has_building[regions]
+        moved = as_default != default
+        near_px += (moved & ndimage.binary_dilation(line, np.ones((3, 3)))).sum()
+        moved_px += moved.sum()
+        building_px += (default > 0).sum()
+    assert 0 < moved_px < 0.03 * building_px
+    assert near_px > 0.99 * moved_px, "on the lines or beside them"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 from test_training import network, run_of
 
 from eaves import devices, training, weights
-from eaves.progress import Phase
+from eaves.run import Phase
 
 KILLS = 20
 PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), Phase("final", 2, 1e-4, 1.5, 0.5)]
@@ -19,7 +19,7 @@ def train(folder: Path) -> None:
     """What the process does: train for five epochs of six steps, a checkpoint a step."""
     devices.make_repeatable(1, threads=1)
     learning = network()
-    history = training.train(learning, run_of(folder, PHASES, optimize={"checkpoint_minutes": 0}), torch.device("cpu"))
+    history = training.train(learning, run_of(folder, PHASES, minutes=0), torch.device("cpu"))
     weights.save_model(folder / "model.safetensors", learning, {"history": history})
 
 

@@ -17,8 +17,8 @@ import logging, sys, time
 from pathlib import Path
 from eaves import console, lease
 console.LOG.addHandler(logging.StreamHandler(sys.stdout)); console.LOG.setLevel(logging.INFO)
-card = lease.lease_card(Path(sys.argv[1]))
-print("has", card, flush=True)
+cards = lease.lease_cards(int(sys.argv[2]), Path(sys.argv[1]))
+print("has", ",".join(cards), flush=True)
 time.sleep(60)
 """
 
@@ -32,12 +32,12 @@ def machine(tmp_path):
     program.chmod(0o755)
     started = []
 
-    def start(**variables):
+    def start(count=1, **variables):
         clean = {name: value for name, value in os.environ.items() if name not in lease.CLUSTER_VARIABLES}
         clean.pop("CUDA_VISIBLE_DEVICES", None)
         path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, str(tmp_path / "locks")],
+            [sys.executable, "-c", HOLD, str(tmp_path / "locks"), str(count)],
             env=clean | {"PATH": path, "PYTHONPATH": str(LIBRARY), **variables},
             stdout=subprocess.PIPE,
             text=True,
@@ -55,7 +55,7 @@ def card_of(process):
     """The card that a process says it has; lines before that are passed over."""
     for line in process.stdout:
         if line.startswith("has "):
-            return line.split()[1]
+            return line.removeprefix("has ").strip()
     raise AssertionError("the process ended without a word")
 
 
@@ -86,7 +86,25 @@ def test_only_visible_cards_are_taken(machine):
     ],
 )
 def test_assigned_cards_slices_and_hidden_cards_are_left_as_given(machine, variables):
-    assert card_of(machine(**variables)) == "None"
+    assert card_of(machine(**variables)) == ""
+
+
+def test_several_cards_are_taken_together_or_not_at_all(machine):
+    one, two = machine(), machine(count=2)
+    taken = [card_of(one), *card_of(two).split(",")]
+    assert len(set(taken)) == 3
+    waiting = machine(count=2)  # one card is left: it is not kept from others while a second one is missing
+    assert "waiting" in waiting.stdout.readline()
+    last = machine()
+    free = card_of(last)
+    assert free not in taken
+    two.kill()
+    assert set(card_of(waiting).split(",")) == set(taken[1:])
+
+
+def test_more_cards_than_there_are_is_an_error(machine):
+    process = machine(count=5)
+    assert process.wait() != 0
 
 
 def test_entries_after_an_invalid_one_are_ignored_as_cuda_does():

@@ -18,11 +18,15 @@ import pyogrio
 import pytest
 import rasterio
 import tifffile
+import timm
 import torch
+import yaml
+from scipy import ndimage
 from sklearn.model_selection import KFold
 from toy import (
     CONFIG,
     HEIGHT_NODATA,
+    HOUSE,
     OVERLAY,
     SCRIPTS,
     SIZE,
@@ -37,7 +41,10 @@ from toy import (
 from eaves import model, submission, weights
 from eaves.fold_training import BLOCKS
 from eaves.inference import predict_strips
-from eaves.scoring import score_tile
+from eaves.instances import separate
+from eaves.metrics.figures import figures, pooled
+from eaves.metrics.measure import measure_tile
+from eaves.scoring import challenge_rules, overall, score_tile
 from eaves.tiles import NODATA
 
 pytestmark = pytest.mark.pipeline
@@ -45,6 +52,8 @@ pytestmark = pytest.mark.pipeline
 SETTINGS = merged(CONFIG, OVERLAY)
 FOLDS = range(OVERLAY["split"]["folds"])
 NOTHING = "Nothing to be done"
+SCORES = ("scores.json", "tiles.csv", "buildings.csv", "by_iou.csv", "by_size.csv", "precision_recall.csv")
+TUNED = merged(OVERLAY, {"separate": {"tune": True}})
 
 
 def labels_of(toy: ToyRun) -> dict[str, np.ndarray]:
@@ -62,7 +71,7 @@ def test_all_artifacts_are_there_and_no_others(toy_run):
     assert (len(train), len(test)) == (OVERLAY["scenes"]["train"], OVERLAY["scenes"]["test"])
     expected = {"tiles/tiles.csv", "folds/folds.csv", "submission.txt", "overview.png"}
     expected |= {f"buildings/buildings.{ending}" for ending in ("gpkg", "parquet", "geojson", "city.jsonl")}
-    expected |= {f"scores/{name}" for name in ("scores.json", "tiles.csv", "buildings.csv")}
+    expected |= {f"scores/{name}" for name in SCORES}
     ends = ("safetensors", "csv")
     expected |= {f"{stage}/fold-{k}.{end}" for stage in ("warmups", "models") for k in FOLDS for end in ends}
     expected |= {f"tiles/{tile}_{kind}.tif" for tile in train + test for kind in ("image", "truth")}
@@ -70,7 +79,7 @@ def test_all_artifacts_are_there_and_no_others(toy_run):
     expected |= {f"predictions/fold-{k}/{tile}.tif" for k in FOLDS for tile in test}
     expected |= {f"predictions/out-of-fold/{tile}.tif" for tile in train}
     found = {path.relative_to(toy_run.results).as_posix() for path in toy_run.results.rglob("*") if path.is_file()}
-    assert {path for path in found if not re.match(r"(scenes|logs|benchmarks|tiles/batches)/", path)} == expected
+    assert {path for path in found if not re.match(r"(scenes|logs|tensorboard|tiles/batches)/", path)} == expected
 
 
 @pytest.mark.parametrize(
@@ -183,19 +192,46 @@ def test_scores_tell_what_the_library_tells(toy_run):
     for group, set_name in (("out_of_fold", "train"), ("test", "test")):
         rows = per_tile[per_tile["group"] == group].set_index("tile")
         assert sorted(rows.index) == sorted(toy_run.tiles(set_name))
+        parts = []
         for tile, row in rows.iterrows():
             truth = read(toy_run.results / "tiles" / f"{tile}_truth.tif")
             found = read(toy_run.results / "buildings" / f"{tile}.tif")
             unseen = read(toy_run.results / "tiles" / f"{tile}_image.tif")[3] == NODATA
-            score = score_tile(truth, found, unseen, **CONFIG["score"])
+            score = score_tile(truth, found, unseen, CONFIG["score"]["iou_threshold"], large_uncertain=True)
             assert (row["tp"], row["fp"], row["fn"]) == (score.tp, score.fp, score.fn)
             assert score.fp + score.fn > 0
+            probability = read(toy_run.results / "probabilities" / f"{tile}.tif")
+            parts.append(measure_tile(truth, found, unseen, probability, boundary_m=CONFIG["score"]["boundary_m"])[0])
         assert scores[group]["tiles"] == len(rows)
         assert scores[group]["f_score"] == pytest.approx(rows["f_score"].mean(), abs=1e-6)
         for outcome in ("tp", "fp", "fn"):
             assert scores[group][outcome] == rows[outcome].sum()
+        assert scores[group].items() >= figures(pooled(parts)).items()
+        assert scores[group]["pixel_iou"] > 0
+        assert scores[group]["average_precision"] is not None
+        assert (
+            set(scores[group]["tile_groups"]) == set(rows["tile_group"]) == {tile.split("_")[0] for tile in rows.index}
+        )
         mine = buildings[buildings["tile"].isin(rows.index)]
         assert ((mine["side"] == "truth") & (mine["outcome"] == "fn")).sum() == scores[group]["fn"]
+
+
+def test_the_tool_by_hand_finds_what_the_pipeline_found(toy_run, tmp_path):
+    results = toy_run.results
+    (truths := tmp_path / "truths").mkdir()
+    for tile in toy_run.tiles("test"):
+        (truths / f"{tile}_truth.tif").symlink_to(results / "tiles" / f"{tile}_truth.tif")
+    command = ["--truth", truths, "--solution", results / "submission.txt", "--heights", results / "tiles"]
+    done = run(SCRIPTS / "score.py", *command, "--confidence", results / "probabilities", "--json", tmp_path / "s.json")
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads((tmp_path / "s.json").read_text())["all"]
+        == json.loads((results / "scores" / "scores.json").read_text())["test"]
+    )
+    curve = pd.read_csv(results / "scores" / "precision_recall.csv")
+    whole = curve[(curve["group"] == "test") & curve["tile_group"].isna() & (curve["iou"] == 0.5)]
+    average = json.loads((tmp_path / "s.json").read_text())["all"]["average_precision_50"]
+    assert whole["precision"].mean() == pytest.approx(average, abs=2e-6)
 
 
 def test_buildings_become_outlines_and_a_submission(toy_run):
@@ -266,6 +302,101 @@ def test_a_changed_threshold_separates_again_and_predicts_nothing(toy_run):
     assert not jobs(planned.stdout + planned.stderr) & {"prepare", "split", "warmup", "train", "predict", "merge"}
 
 
+@pytest.fixture(scope="module")
+def tuned_run(toy_run, tmp_path_factory) -> tuple[Path, set[str]]:
+    """A copy of the toy's run gone on with tuned thresholds, and the jobs that this took.
+
+    The toy's network is no good at any threshold; the training tiles get probabilities with a halo above the configured
+    `low` around each building.
+    """
+    folder = tmp_path_factory.mktemp("tuned") / "toy"
+    shutil.copytree(toy_run.folder, folder)
+    for tile in toy_run.tiles("train"):
+        truth = read(folder / "results" / "tiles" / f"{tile}_truth.tif") != 0
+        halo = np.where(ndimage.binary_dilation(truth, iterations=9), np.float32(0.28), np.float32(0.02))
+        with rasterio.open(folder / "results" / "probabilities" / f"{tile}.tif", "r+") as out:
+            out.write(np.where(truth, np.float32(0.9), halo), 1)
+    done = snakemake(folder, overlay=TUNED)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return folder / "results", jobs(done.stdout + done.stderr)
+
+
+def test_tuning_separates_by_the_chosen_thresholds_and_scores_as_foretold(toy_run, tuned_run):
+    results, done = tuned_run
+    assert done - {"total"} == {"tune", "choose", "separate", "outline", "submission", "score", "overview", "all"}
+    report = json.loads((results / "tuning" / "chosen.json").read_text())
+    chosen, configured = report["separation"], OVERLAY["separate"]
+    assert report["configured"] == configured != chosen
+    scores: dict[bool, list] = {True: [], False: []}
+    for tile in toy_run.tiles("train") + toy_run.tiles("test"):
+        probability = read(results / "probabilities" / f"{tile}.tif")
+        unseen = read(results / "tiles" / f"{tile}_image.tif")[3] == NODATA
+        found = {
+            tuned: separate(np.where(unseen, np.float32(0), probability), **values)
+            for tuned, values in ((True, chosen), (False, configured))
+        }
+        np.testing.assert_array_equal(read(results / "buildings" / f"{tile}.tif"), found[True])
+        if tile in toy_run.tiles("train"):
+            truth = read(results / "tiles" / f"{tile}_truth.tif")
+            for tuned, labels in found.items():
+                scores[tuned].append(score_tile(truth, labels, unseen, **challenge_rules(CONFIG["score"])))
+
+    figures = json.loads((results / "scores" / "scores.json").read_text())
+    assert figures["separation"] == chosen | {"strict": False, "tuned": True}
+    untuned = json.loads((toy_run.results / "scores" / "scores.json").read_text())
+    assert untuned["separation"] == configured | {"strict": False, "tuned": False}
+    assert report["f_score"]["chosen"] == figures["out_of_fold"]["f_score"]
+    assert report["f_score"]["chosen"] == pytest.approx(overall(scores[True]), abs=1e-6)
+    assert report["f_score"]["configured"] == pytest.approx(overall(scores[False]), abs=1e-6)
+    assert report["f_score"]["gain"] > 0.1
+    assert report["cross_validated"]["gain"] <= report["f_score"]["gain"]
+
+    surface = pd.read_csv(results / "tuning" / "surface.csv")
+    assert report["combinations"] == len(surface)
+    assert surface["f_score"].max() <= report["f_score"]["chosen"] + SETTINGS["tune"]["tolerance"] + 1e-6
+    row = surface[(surface[list(chosen)] == list(chosen.values())).all(axis=1)].iloc[0]
+    assert row["f_score"] == report["f_score"]["chosen"]
+    for outcome in ("tp", "fp", "fn"):
+        assert row[outcome] == figures["out_of_fold"][outcome]
+    assert cv2.imread(str(results / "tuning" / "surface.png")).std() > 10
+
+
+def test_tuning_looks_at_no_test_tile_and_batches_make_no_difference(toy_run, tuned_run, tmp_path):
+    results, _ = tuned_run
+    report = json.loads((results / "tuning" / "chosen.json").read_text())
+    assert report["tiles"] == len(toy_run.tiles("train"))
+    assert list(report["cross_validated"]["without_fold"]) == [str(fold) for fold in FOLDS]
+    assert [path.name for path in (results / "tuning" / "counts").iterdir()] == ["train-0of1.csv"]
+    text = (results / "tuning" / "counts" / "train-0of1.csv").read_text()
+    assert {line.split(",")[0] for line in text.splitlines()[1:]} == set(toy_run.tiles("train"))
+
+    blocks = {name: SETTINGS[name] for name in ("separate", "tune", "score")}
+    common = ["--settings", json.dumps(blocks)]
+    tables = []
+    for tile in reversed(toy_run.tiles("train")):
+        tables.append(tmp_path / f"{tile}.csv")
+        place = [results / "probabilities" / f"{tile}.tif", "--tiles", results / "tiles", "--output", tables[-1]]
+        assert run(SCRIPTS / "tune.py", *common, *place).returncode == 0
+    folds = ["--folds", results / "folds" / "folds.csv", "--folder", tmp_path]
+    assert run(SCRIPTS / "choose.py", *common, *folds, *tables).returncode == 0
+    for name in ("chosen.json", "surface.csv", "surface.png"):
+        assert (tmp_path / name).read_bytes() == (results / "tuning" / name).read_bytes(), name
+
+
+def test_without_tuning_there_is_none_unless_it_is_asked_for(toy_run):
+    assert not (toy_run.results / "tuning").exists()
+    assert NOTHING in snakemake(toy_run.folder, "-n", overlay=OVERLAY).stdout
+    planned = snakemake(toy_run.folder, "-n", "tuning", overlay=OVERLAY)
+    assert jobs(planned.stdout + planned.stderr) - {"total"} == {"tune", "choose", "tuning"}
+
+
+def test_dvc_keeps_all_that_tuning_makes(tuned_run):
+    results, _ = tuned_run
+    stage = yaml.safe_load((HOUSE / "dvc.yaml").read_text())["stages"]["tuning"]
+    kept = {Path(path).name for part in stage["outs"] for path in part}
+    assert kept == {path.name for path in (results / "tuning").iterdir()}
+
+
 @pytest.mark.parametrize(("set_name", "trained"), [("test", False), ("train", True)])
 def test_new_content_of_training_tiles_alone_trains_again(toy_run, set_name, trained):
     raw = toy_run.raw(toy_run.tiles(set_name)[0], "GTI")
@@ -322,6 +453,7 @@ def training(toy: ToyRun, folder: Path) -> list[str]:
         "output": folder / "fold-0.safetensors",
         "history": folder / "fold-0.csv",
         "checkpoint": folder / "train-0.pt",
+        "checkpoint-minutes": 0,
         "settings": json.dumps({block: SETTINGS[block] for block in (*BLOCKS, "train")}, sort_keys=True),
         "threads": 1,
     }
@@ -357,9 +489,7 @@ def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy
 
 def test_training_asked_to_end_saves_and_exits_and_goes_on_from_there(toy_run, tmp_path):
     command = training(toy_run, tmp_path)
-    command[command.index("--settings") + 1] = command[command.index("--settings") + 1].replace(
-        '"checkpoint_minutes": 0', '"checkpoint_minutes": 60'
-    )
+    command[command.index("--checkpoint-minutes") + 1] = "60"
     with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, env=environment()) as process:
         while not process.stderr.readline().startswith("epoch 1/"):
             assert process.poll() is None
@@ -382,6 +512,66 @@ def test_a_job_done_but_not_taken_note_of_is_done_again_without_training(toy_run
     assert done.returncode == 0, done.stderr
     assert not re.search(r"^epoch ", done.stderr, re.MULTILINE)
     assert_same_model(toy_run, tmp_path)
+
+
+def test_training_without_a_warm_up_starts_from_the_encoders_own_weights(toy_run, tmp_path):
+    encoder = timm.create_model(SETTINGS["model"]["encoder"], features_only=True)
+    weights.save_model(tmp_path / "encoder.safetensors", encoder, {})
+    command = training(toy_run, tmp_path)
+    blocks = merged(SETTINGS, {"warmup": {"epochs": 0}, "train": {"height_channel": "zero", "epochs": 0}})
+    blocks = merged(blocks, {"train": {"decay": {"epochs": 0}}, "optimize": {"clip_norm": 1e-12}})
+    command[command.index("--settings") + 1] = json.dumps(
+        {block: blocks[block] for block in (*BLOCKS, "warmup", "train")}
+    )
+    command[command.index("--warmup") + 1] = str(tmp_path / "warmup" / "fold-0.safetensors")
+    warmup = [part.replace(str(tmp_path / "fold-0"), str(tmp_path / "warmup" / "fold-0")) for part in command]
+    warmup[0] = warmup[0].replace("train.py", "warmup.py")
+    at = warmup.index("--warmup")
+    warmup[at : at + 2] = ["--encoder", str(tmp_path / "encoder.safetensors")]
+    for script in (warmup, command):
+        done = run(*script)
+        assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "warmup" / "fold-0.csv")) == 0
+    assert len(pd.read_csv(tmp_path / "fold-0.csv")) == 1
+    start, _ = weights.read_model(tmp_path / "warmup" / "fold-0.safetensors")
+    end, _ = weights.read_model(tmp_path / "fold-0.safetensors")
+    first = next(iter(encoder.state_dict()))
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(start[f"encoder.{name}"], value), name
+        if name != first:
+            assert end[f"encoder.{name}"].shape == value.shape
+    # Steps this small leave every weight nearly where it was; those of the height began as zero.
+    assert torch.allclose(end[f"encoder.{first}"][:, :3], encoder.state_dict()[first], atol=0.01)
+    assert end[f"encoder.{first}"][:, 3].abs().max() < 0.01
+
+
+TWO = """
+import runpy, sys
+sys.path.insert(0, {scripts!r})
+import torch
+from eaves import devices
+devices.choose = lambda count: [torch.device("cpu")] * count
+if __name__ == "__main__":
+    runpy.run_path({scripts!r} + "/train.py", run_name="__main__")
+"""
+
+
+def test_a_fold_trained_by_two_processes_is_nearly_that_of_one(toy_run, tmp_path):
+    """Pretended devices, for a processor is always one."""
+    command = training(toy_run, tmp_path)
+    blocks = merged(SETTINGS, {"sample": {"micro_batch": 2, "accumulate": 2}, "train": {"gpus": 2}})
+    blocks = merged(blocks, {"train": {"epochs": 0, "decay": {"epochs": 0}, "final": {"epochs": 1}}})
+    losses = {}
+    for gpus in (2, 1):
+        settings = merged(blocks, {"train": {"gpus": gpus}})
+        settings = {block: settings[block] for block in (*BLOCKS, "train")}
+        command[command.index("--settings") + 1] = json.dumps(settings)
+        (tmp_path / "two.py").write_text(TWO.format(scripts=str(SCRIPTS)))
+        done = run(str(tmp_path / "two.py"), *command[1:])
+        assert done.returncode == 0, done.stderr
+        assert len(re.findall("^train of fold 0: .* on (cpu, cpu|cpu)$", done.stderr, re.MULTILINE)) == 1
+        losses[gpus] = pd.read_csv(tmp_path / "fold-0.csv")["loss"].item()
+    assert losses[2] == pytest.approx(losses[1], rel=1e-3)
 
 
 def trained(done: subprocess.CompletedProcess) -> int:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from eaves.errors import InputError
-from eaves.submission import read, read_tiles, write
+from eaves.submission import places, read, read_tile, read_tiles, write
 
 
 def test_text_by_hand(tmp_path):
@@ -94,3 +94,66 @@ def test_faulty_files_are_refused_with_their_line(tmp_path, text, message):
 def test_blank_lines_and_windows_line_ends_do_no_harm(tmp_path):
     (tmp_path / "s.txt").write_bytes(b"a\r\n2,1\r\n0,1,3,1\r\n\r\n")
     np.testing.assert_array_equal(read(tmp_path / "s.txt")["a"], [[0, 3]])
+
+
+TRUTH_BYTES = b"TAM_1\n4,2\nOOM-MASK:0,3,1,2,0,3\n-7,2,0,4,5,2\n"
+TRUTH_LABELS = np.array([[-7, -7, 0, 0], [0, 0, 5, 5]])
+TRUTH_HIDDEN = np.array([[0, 0, 0, 1], [1, 0, 0, 0]], bool)
+
+
+def test_truth_file_by_hand(tmp_path):
+    """Uncertain buildings are negative, and a line in front of the labels says what is out of the map."""
+    visible = np.zeros((2, 4), bool)
+    write(tmp_path / "t.txt", [("TAM_1", TRUTH_LABELS, TRUTH_HIDDEN), ("TAM_2", abs(TRUTH_LABELS), visible)])
+    assert (tmp_path / "t.txt").read_bytes() == TRUTH_BYTES + b"TAM_2\n4,2\n7,2,0,4,5,2\n"
+    found = places(tmp_path / "t.txt")
+    assert {tile: place.line for tile, place in found.items()} == {"TAM_1": 1, "TAM_2": 5}
+    labels, hidden = read_tile(tmp_path / "t.txt", found["TAM_1"])
+    np.testing.assert_array_equal(labels, TRUTH_LABELS)
+    np.testing.assert_array_equal(hidden, TRUTH_HIDDEN)
+    assert read_tile(tmp_path / "t.txt", found["TAM_2"])[1] is None
+    assert list(read(tmp_path / "t.txt")) == ["TAM_1", "TAM_2"]
+
+
+@given(
+    labels=arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(-2, 2)),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=30, deadline=None)
+def test_round_trip_of_truth_in_any_order(tmp_path_factory, labels, seed):
+    path = tmp_path_factory.mktemp("truth") / "t.txt"
+    masks = [np.random.default_rng(seed + at).random(labels.shape) < 0.5 for at in range(3)]
+    write(path, ((f"tile_{at}", labels + at, mask) for at, mask in enumerate(masks)))
+    found = places(path)
+    for at in (2, 0, 1):
+        read_labels, hidden = read_tile(path, found[f"tile_{at}"])
+        np.testing.assert_array_equal(read_labels, labels + at)
+        np.testing.assert_array_equal(np.zeros(labels.shape, bool) if hidden is None else hidden, masks[at])
+    first = path.read_bytes()
+    write(path, ((tile, *read_tile(path, place)) for tile, place in found.items()))
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\n2,2\nOOM-MASK:0,4\n", r"line 4: tile a: expected `label,run,...`, but the file ends"),
+        ("a\n2,2\nOOM-MASK:0,3\n0,4\n", r"line 3: tile a: the runs cover 3 pixels"),
+        ("a\n2,2\nOOM-MASK:0,2,2,2\n0,4\n", r"line 3: tile a: OOM-MASK: knows 0 and 1"),
+        ("a\n2,2\nOOM-MASK:\n0,4\n", r"line 3: tile a: expected `label,run,...`"),
+        ("\n", "no tiles; expected three lines each"),
+    ],
+)
+def test_faulty_truth_files_are_refused_with_their_line(tmp_path, text, message):
+    path = tmp_path / "faulty.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"faulty.txt: {message}"):
+        for place in places(path).values():
+            read_tile(path, place)
+
+
+def test_a_missing_file_and_a_mask_of_another_size_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"none.txt: no such file"):
+        places(tmp_path / "none.txt")
+    with pytest.raises(InputError, match=r"tile a: out_of_map is \(1, 2\), but the labels are \(2, 2\)"):
+        write(tmp_path / "t.txt", [("a", np.ones((2, 2), int), np.ones((1, 2), bool))])

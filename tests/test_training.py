@@ -12,8 +12,9 @@ from toy import CONFIG
 from eaves import augment, checkpoints, training
 from eaves.batches import Batch, Sampler
 from eaves.crops import Tile
+from eaves.engine import Engine
 from eaves.errors import InputError
-from eaves.progress import Phase, Run
+from eaves.run import Phase, Run
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -21,22 +22,27 @@ STILL = augment.Draw(np.eye(3, dtype=np.float32)[:2], np.zeros(3, np.float32))
 MAIN = Phase("main", 1, 0.01, 1.0, 1.0)
 
 
-def tile(seed, bright=True):
+def tile(seed, across=48):
     """Buildings are bright and high, in noise."""
     generator = np.random.default_rng(seed)
-    truth = np.kron(generator.integers(0, 2, (6, 6)), np.ones((8, 8), int)).astype(np.int32)
-    noise = generator.integers(0, 80, (48, 48, 4))
-    image = noise + truth[..., None] * (150 if bright else 0)
+    truth = np.kron(generator.integers(0, 2, (across // 8, across // 8)), np.ones((8, 8), int)).astype(np.int32)
+    noise = generator.integers(0, 80, (across, across, 4))
+    image = noise + truth[..., None] * 150
     return Tile(f"tile-{seed}", image.astype(np.int16), truth)
 
 
 def network(batch_norm=True, seed=1):
+    """No bias before batch norm: its gradient is nothing but rounding, which Adam would make steps of."""
     torch.manual_seed(seed)
-    layers = [nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6) if batch_norm else nn.Identity(), nn.ReLU()]
+    layers = [
+        nn.Conv2d(4, 6, 3, padding=1, bias=not batch_norm),
+        nn.BatchNorm2d(6) if batch_norm else nn.Identity(),
+        nn.ReLU(),
+    ]
     return nn.Sequential(*layers, nn.Conv2d(6, 1, 3, padding=1))
 
 
-def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, **sample):
+def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, minutes=10, **sample):
     sampling = CONFIG["sample"] | {"crop_px": SIZE, "crops_per_tile": 4, "micro_batch": 2, "accumulate": 1} | sample
     optimizing = CONFIG["optimize"] | {"precision": "fp32", "clip_norm": 1e9} | (optimize or {})
     settings = {"input": CONFIG["input"], "sample": sampling, "augment": CONFIG["augment"], "optimize": optimizing}
@@ -49,21 +55,24 @@ def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, **sample):
         channels=4,
         checkpoint=tmp_path / "train-0.pt",
         identity="this run",
+        checkpoint_minutes=minutes,
     )
 
 
-def crops(*seeds):
-    made = [tile(seed) for seed in seeds]
-    images = np.stack([one.image[:SIZE, :SIZE] for one in made])
-    truths = np.stack([one.truth[:SIZE, :SIZE].astype(np.int8) for one in made])
-    return Batch(images, truths, [STILL] * len(made), [one.name for one in made])
+def crops(*seeds, size=SIZE):
+    made = [tile(seed, max(48, size)) for seed in seeds]
+    images = np.stack([one.image[:size, :size] for one in made])
+    truths = np.stack([one.truth[:size, :size].astype(np.int8) for one in made])
+    return Batch(torch.from_numpy(images), torch.from_numpy(truths), [STILL] * len(made), [one.name for one in made])
 
 
 def step(net, micro_batches, run):
     """One step of plain gradient descent at a rate of 1: what is subtracted is the gradient."""
     before = [parameter.detach().clone() for parameter in net.parameters()]
-    loss, _ = training._step(net, torch.optim.SGD(net.parameters(), lr=1.0), micro_batches, run.phases[0], run, CPU)
-    return loss, [old - new.detach() for old, new in zip(before, net.parameters(), strict=True)]
+    engine = Engine(net.train(), run.settings, run.channels, CPU)
+    engine.optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    loss, _ = engine.step(micro_batches, run.phases[0])
+    return float(loss), [old - new.detach() for old, new in zip(before, net.parameters(), strict=True)]
 
 
 @pytest.mark.parametrize("parts", [[(1,), (2,), (3,), (4,)], [(1, 2), (3, 4)]])
@@ -91,7 +100,7 @@ def test_statistics_come_from_all_micro_batches_or_from_the_first(tmp_path, batc
     net, micro_batches = network(), [crops(1), crops(2), crops(3)]
     expected = network().train()
     for batch in micro_batches[:updates]:
-        expected(training._on_device(batch, run, CPU)[0])
+        expected(Engine(network(), run.settings, 4, CPU).on_device(batch)[0])
     step(net, micro_batches, run)
     assert net[1].num_batches_tracked.item() == updates
     torch.testing.assert_close(net[1].running_mean, expected[1].running_mean)
@@ -113,8 +122,8 @@ def test_a_network_learns_what_can_be_learnt(tmp_path):
 def test_the_best_epoch_of_the_last_phase_is_kept(tmp_path, monkeypatch):
     losses, states = iter([0.1, 0.2, 0.5, 0.3, 0.4]), []
 
-    def validate(net, *_):
-        states.append(deepcopy(net.state_dict()))
+    def validate(engine, *_):
+        states.append(deepcopy(engine.network.state_dict()))
         return {"val_loss": next(losses), "val_dice": 0.5}
 
     monkeypatch.setattr(training, "_validate", validate)
@@ -148,7 +157,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
     whole, first, second = network(), network(), network(seed=2)
     history = training.train(whole, run_of(tmp_path / "whole", phases), CPU)
 
-    run = run_of(tmp_path / "stopped", phases, optimize={"checkpoint_minutes": 0})
+    run = run_of(tmp_path / "stopped", phases, minutes=0)
     saved = []
 
     def stop(*arguments):
@@ -168,7 +177,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
 
 
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
-    run = run_of(tmp_path, optimize={"checkpoint_minutes": 0})
+    run = run_of(tmp_path, minutes=0)
     training.train(network(), run, CPU)
     again = training.train(network(), replace(run, identity="other settings"), CPU)
     assert again == training.train(network(), run_of(tmp_path / "elsewhere"), CPU)

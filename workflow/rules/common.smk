@@ -11,12 +11,11 @@ from snakemake.exceptions import WorkflowError
 HOUSE = Path(workflow.basedir)
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 
-from eaves import discovery, fingerprint as prints, settings as blocks
+from eaves import discovery, fingerprint as prints, fold_cache, settings as blocks
 from eaves.errors import InputError
 
 # Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eaves" / "folds"
-CACHE = Path(os.environ.get("SNAKEMAKE_OUTPUT_CACHE") or CACHE).absolute()
+CACHE = fold_cache.default_folder()
 CACHE.mkdir(parents=True, exist_ok=True)
 
 os.environ.update(
@@ -70,6 +69,10 @@ try:
 except InputError as fault:
     raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
 
+# How often training saves is no param of a rule: a change would train again.
+EVERY = [f"--checkpoint-{name} {value}" for name, value in config["checkpoint"].items() if value is not None]
+os.environ.update(CHECKPOINT_EVERY=" ".join(EVERY))
+
 SETS = sorted(TILES, reverse=True)
 # (set, batch) -> tiles; a batch is named like test-0of1.
 BATCHES = {
@@ -88,12 +91,21 @@ def batches_of(set_name):
 
 
 def settings(*names):
-    """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it."""
-    return json.dumps({name: config[name] for name in names}, sort_keys=True)
+    """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it.
+
+    A name may also be that of one key of a block, e.g. `score.rules`. `separate.tune` is left out: it decides which jobs
+    there are, and not what one does.
+    """
+    chosen = {}
+    for name in names:
+        block, _, only = name.partition(".")
+        keys = [only] if only else [key for key in config[block] if (block, key) != ("separate", "tune")]
+        chosen.setdefault(block, {}).update({key: config[block][key] for key in keys})
+    return json.dumps(chosen, sort_keys=True)
 
 
 def code(script):
-    """The fingerprint of a script and what it imports, for a rule's params: changed code reruns, a comment doesn't."""
+    """The fingerprint of a script and what it uses, for a rule's params: changed code reruns, a comment doesn't."""
     return prints.fingerprint(HOUSE / "workflow" / "scripts" / script)
 
 
@@ -105,6 +117,16 @@ def images(tiles):
 def truths(tiles):
     """The prepared truth of tiles, of those that have some."""
     return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in set(WITH_TRUTH)]
+
+
+def thresholds():
+    """The tuned thresholds, where they are used: an input of what separates or tells by which values."""
+    return ["results/tuning/chosen.json"] if config["separate"]["tune"] else []
+
+
+def as_option(option, paths):
+    """An option of a script with its paths, or nothing where there are none."""
+    return " ".join([option, *paths]) if paths else ""
 
 
 def prediction_folders(batch):

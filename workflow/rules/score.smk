@@ -1,38 +1,44 @@
-"""Scoring: the challenge's rules, out-of-fold and test, wherever there is truth.
+"""Scoring: the challenge's rules and the field's figures, out-of-fold and test, wherever there is truth.
 
-in:  results/buildings/<tile>.tif, results/tiles/<tile>_truth.tif and _image.tif, results/tiles/tiles.csv
-out: results/scores/scores.json, tiles.csv (a row per tile), buildings.csv (a row per building)
+in:  results/buildings/<tile>.tif, results/probabilities/<tile>.tif, results/tiles/<tile>_truth.tif and _image.tif,
+     results/tiles/tiles.csv
+out: results/scores/: scores.json; tiles.csv, buildings.csv (a row each); by_iou.csv, by_size.csv, precision_recall.csv
 """
 
 
 rule score:
-    """Compares buildings and truth by the challenge's rules."""
+    """Compares buildings and truth by the challenge's rules and the field's measures."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in WITH_TRUTH],
+        probabilities=[f"results/probabilities/{tile}.tif" for tile in WITH_TRUTH],
         truths=truths(WITH_TRUTH),
         images=images(WITH_TRUTH),
+        thresholds=thresholds(),
     output:
         scores="results/scores/scores.json",
         tiles="results/scores/tiles.csv",
         buildings="results/scores/buildings.csv",
+        by_iou="results/scores/by_iou.csv",
+        by_size="results/scores/by_size.csv",
+        curve="results/scores/precision_recall.csv",
     log:
         "results/logs/score.log",
     threads: 1
     resources:
         mem_mb=more_memory(4000),
     params:
-        settings=settings("score"),
+        settings=settings("score", "split", "separate"),
+        thresholds=as_option("--thresholds", thresholds()),
         code=code("score.py"),
     shell:
-        'python "$SCRIPTS"/score.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
-        " --scores {output.scores:q} --per-tile {output.tiles:q} --per-building {output.buildings:q}"
-        " --settings {params.settings:q} --log {log:q}"
+        'python "$SCRIPTS"/score.py --table {input.table:q} --truth results/tiles --solution results/buildings'
+        " --heights results/tiles --confidence results/probabilities --json {output.scores:q} --csv {output.tiles:q}"
+        " --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
+        " --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q}"
 
 
 rule scores:
     """Target: the figures."""
     input:
-        "results/scores/scores.json",
-        "results/scores/tiles.csv",
-        "results/scores/buildings.csv",
+        rules.score.output,

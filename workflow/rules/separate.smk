@@ -1,6 +1,7 @@
 """Watershed: probabilities become single buildings; test tiles' buildings become outlines and the submission.
 
-in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; the raw DTM for outlines
+in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; tuned thresholds, if
+     wanted; the raw DTM for outlines
 out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg and other formats; results/submission.txt
 """
 
@@ -21,6 +22,7 @@ for _batch, _members in BATCHES.items():
         input:
             probabilities=[f"results/probabilities/{tile}.tif" for tile in _members],
             images=images(_members),
+            thresholds=thresholds(),
         output:
             tiles=[f"results/buildings/{tile}.tif" for tile in _members],
         log:
@@ -30,10 +32,11 @@ for _batch, _members in BATCHES.items():
             mem_mb=more_memory(4000),
         params:
             settings=settings("separate"),
+            thresholds=as_option("--thresholds", thresholds()),
             code=code("separate.py"),
         shell:
             'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})'
-            " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
+            " --settings {params.settings:q} {params.thresholds} --log {log:q} {input.probabilities:q}"
 
 
 rule outline:

@@ -21,16 +21,17 @@ if not config["models"]:
         priority: 10
         threads: share_of_cores
         resources:
-            gpu=1,
+            gpu=config["train"]["gpus"],
             mem_mb=more_memory(8000),
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
             code=code("train.py"),
             checkpoint="results/checkpoints/train-{fold}.pt",
+            journal="results/tensorboard/train-fold-{fold}",
         shell:
             'python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
             " --warmup {input.warmup:q}"
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 
     rule models:

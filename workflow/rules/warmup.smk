@@ -26,8 +26,9 @@ if not config["models"]:
         params:
             settings=settings("model"),
             code=code("fetch.py"),
+            folder=config["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch.py --output {output:q} --settings {params.settings:q} --log {log:q}'
+            'python "$SCRIPTS"/fetch.py --output {output:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q}'
 
     rule warmup:
         """Trains one fold's network on RGB alone."""
@@ -45,15 +46,16 @@ if not config["models"]:
         priority: 10
         threads: share_of_cores
         resources:
-            gpu=1,
+            gpu=config["warmup"]["gpus"],
             mem_mb=more_memory(8000),
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "warmup"),
             code=code("warmup.py"),
             checkpoint="results/checkpoints/warmup-{fold}.pt",
+            journal="results/tensorboard/warmup-fold-{fold}",
         shell:
             'python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 

@@ -12,7 +12,7 @@ from eaves import console, model, settings, weights
 def main(arguments: argparse.Namespace) -> None:
     """Builds the network with them, which checks that they fit, and keeps the encoder's."""
     block = settings.section(arguments.settings, "model")["model"]
-    network = model.build(block["encoder"], block["decoder"], 3, block["weights"])
+    network = model.build(block["encoder"], block["decoder"], 3, block["weights"], arguments.folder)
     weights.save_model(arguments.output, network.encoder, block)
     console.LOG.info("weights of %s (%s) in %s", block["encoder"], block["weights"], arguments.output)
 
@@ -20,5 +20,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = console.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="where they go, .safetensors")
+    parser.add_argument("--folder", type=Path, help="where files lie that were downloaded elsewhere; looked at first")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     console.run(main, parser.parse_args())

@@ -15,7 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Predicts each tile; models are loaded once."""
     block = settings.section(arguments.settings, "predict")["predict"]
     devices.make_repeatable(0, arguments.threads)
-    device = devices.choose()
+    device = devices.choose()[0]
     fold_of = None
     if arguments.folds:
         fold_of = pd.read_csv(arguments.folds).set_index("tile")["fold"]

@@ -1,89 +1,130 @@
-"""Scores buildings against the truth by the challenge's rules: out-of-fold on training tiles, and on test tiles.
+"""Scores buildings against the truth: the challenge's score, and the figures of the field beside it.
 
-A tile without truth is not scored. The overall figure is the mean of the tiles' F-scores; a million times this is what
-the challenge published.
+Either side is a folder of GeoTIFFs with instance ids, or one text file in the challenge's format. Tiles are matched by
+name: <tile>_GTI.tif with <tile>_GTL.tif (65: uncertain) as in the challenge, <tile>_truth.tif as Eaves prepares them,
+or <tile>.tif. Negative ids in the truth are uncertain buildings. docs/metrics.md defines every figure.
+
+Examples:
+  python workflow/scripts/score.py --truth data/test --solution results/buildings --heights data/test
+  python workflow/scripts/score.py --truth truth.txt --solution submission.txt --rules provisional --json scores.json
+  python workflow/scripts/score.py --truth truths --solution mine --confidence probabilities --csv tiles.csv
+
+The overall score is the mean of the tiles' F-scores; a million times this is what the challenge published. The other
+figures are those of all buildings together. Average precision needs --confidence.
 """
 
 import argparse
 import json
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from eaves import console, rasters, settings
+from eaves import console, settings
 from eaves.files import whole
-from eaves.scoring import match_buildings, overall, score_tile
-from eaves.tiles import NODATA
+from eaves.folds import group_of
+from eaves.metrics import tables
+from eaves.metrics.measure import measure_tile
+from eaves.pairs import Pairs
+from eaves.scoring import challenge_rules, match_overlaps, score_overlaps
+from eaves.thresholds import in_force
 
-GROUPS = {"train": "out_of_fold", "test": "test"}
-TILE_COLUMNS = ["group", "tile", "tp", "fp", "fn", "precision", "recall", "f_score"]
+SETS = {"train": "out_of_fold", "test": "test"}
+ALL = "all"  # where no table says which set a tile belongs to
+SHOWN = ("f_score", "average_precision", "panoptic_quality", "boundary_iou", "pixel_iou")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Scores each tile with truth, then each group of tiles."""
-    block = settings.section(arguments.settings, "score")["score"]
-    table = pd.read_csv(arguments.table)
-    rows, buildings, figures = [], [], {}
-    for name, part in table[table["truth_sha256"].notna()].sort_values(["set", "tile"]).groupby("set", sort=False):
-        group, scores = GROUPS[str(name)], []
-        for tile in console.progress(part["tile"], "score"):
-            truth = rasters.read(arguments.tiles / f"{tile}_truth.tif")
-            found = rasters.read(arguments.buildings / f"{tile}.tif")
-            unseen = rasters.read(arguments.tiles / f"{tile}_image.tif", band=4) == NODATA
-            score = score_tile(truth, found, unseen, **block)
-            scores.append(score)
-            matches = match_buildings(truth, found, unseen, **block)
+    """Scores tile by tile, so that the rasters of one tile are in memory, and writes what was asked for."""
+    blocks = settings.section(arguments.settings, "score", "split", "separate")
+    given = {name: getattr(arguments, name) for name in ("iou_threshold", "rules")}
+    rules = blocks["score"] | {name: value for name, value in given.items() if value is not None}
+    with ExitStack() as finished:
+        buildings = arguments.buildings_csv and finished.enter_context(whole(arguments.buildings_csv))
+        scored = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
+        found = tables.summary(scored, rules["size_bins_m2"]) | {"rules": rules}
+        if arguments.table:
+            used = in_force(blocks["separate"], arguments.thresholds)
+            found["separation"] = used | {"tuned": bool(arguments.thresholds)}
+        if arguments.json:
+            finished.enter_context(whole(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
+        for path, table in (
+            (arguments.csv, tables.per_tile),
+            (arguments.by_iou_csv, tables.by_iou),
+            (arguments.by_size_csv, partial(tables.by_size, edges_m2=rules["size_bins_m2"])),
+            (arguments.curve_csv, tables.precision_recall),
+        ):
+            if path:
+                table(scored).to_csv(finished.enter_context(whole(path)), index=False, float_format="%.6f")
+    for group, figures in found.items():
+        if figures.get("tiles"):
+            shown = ", ".join(f"{name} {figures[name]:.4f}" for name in SHOWN if figures[name] is not None)
+            console.LOG.info("%s: %s on %d tiles", group, shown, figures["tiles"])
+
+
+def score_tiles(
+    arguments: argparse.Namespace, rules: dict[str, Any], pattern: str, buildings: Path | None
+) -> list[tables.Scored]:
+    """Scores each tile; the table of buildings grows as they come."""
+    sets = sets_of_tiles(arguments.table) if arguments.table else None
+    scored: list[tables.Scored] = []
+    if buildings:
+        buildings.write_text("tile\n" if sets == {} else "")
+    if sets == {}:
+        return scored
+    sides = (arguments.truth, arguments.solution, arguments.out_of_map, arguments.heights, arguments.confidence)
+    pairs = Pairs(*sides, names=None if sets is None else list(sets))
+    if pairs.without_truth and sets is None:
+        console.LOG.info("not scored, for want of truth: %s", ", ".join(pairs.without_truth))
+    challenge = challenge_rules(rules)
+    for tile in console.progress(sorted(pairs.names, key=lambda name: ((sets or {}).get(name, ALL), name)), "score"):
+        pair = pairs.read(tile)
+        rasters = (pair.truth, pair.solution, pair.out_of_map, pair.probability)
+        measured, overlaps = measure_tile(*rasters, pair.pixel_m or arguments.pixel_m, rules["boundary_m"])
+        group = ALL if sets is None else sets[tile]
+        score = score_overlaps(overlaps, **challenge)
+        if buildings:
+            matches = match_overlaps(overlaps, **challenge)
             matches.insert(0, "tile", tile)
-            buildings.append(matches)
-            row = {"group": group, "tile": tile}
-            if score is not None:
-                row |= {name: getattr(score, name) for name in TILE_COLUMNS[2:]}
-            rows.append(row)
-        figures[group] = summary(scores)
-    figures["rules"] = block
-    per_tile = pd.DataFrame(rows, columns=TILE_COLUMNS).astype(dict.fromkeys(("tp", "fp", "fn"), "Int64"))
-    write(arguments.per_tile, per_tile.to_csv(index=False, float_format="%.6f"))
-    joined = pd.concat(buildings) if buildings else pd.DataFrame(columns=["tile"])
-    write(arguments.per_building, joined.to_csv(index=False, float_format="%.6f"))
-    write(arguments.scores, json.dumps(figures, indent=2) + "\n")
-    for group in GROUPS.values():
-        if group in figures and figures[group]["tiles"]:
-            console.LOG.info("%s: F %.4f on %d tiles", group, figures[group]["f_score"], figures[group]["tiles"])
+            matches.to_csv(buildings, mode="a", header=not scored, index=False, float_format="%.6f")
+        scored.append(tables.Scored(group, group_of(tile, pattern) or "", tile, score, measured))
+    return scored
 
 
-def summary(scores: list[Any]) -> dict[str, Any]:
-    """The figures of a group of tiles; F is the mean over tiles, precision and recall are over all buildings."""
-    counted = [score for score in scores if score is not None]
-    if not counted:
-        return {"tiles": 0}
-    tp, fp, fn = (sum(getattr(score, name) for score in counted) for name in ("tp", "fp", "fn"))
-    f_score = overall(counted)
-    return {
-        "f_score": round(f_score, 6),
-        "challenge_score": round(f_score * 1e6),
-        "precision": round(tp / (tp + fp), 6) if tp + fp else 0.0,
-        "recall": round(tp / (tp + fn), 6) if tp + fn else 0.0,
-        "tp": tp,
-        "fp": fp,
-        "fn": fn,
-        "tiles": len(counted),
-    }
+def sets_of_tiles(table: Path) -> dict[str, str]:
+    """Gives the set of each tile that has truth, from the pipeline's tiles.csv."""
+    known = pd.read_csv(table)
+    known = known[known["truth_sha256"].notna()]
+    return {tile: SETS[name] for tile, name in zip(known["tile"], known["set"], strict=True)}
 
 
-def write(path: Path, text: str) -> None:
-    """Writes a text file, whole or not at all."""
-    with whole(path) as temporary:
-        temporary.write_text(text)
+def share(text: str) -> float:
+    """Reads a number from 0 to 1."""
+    if not 0 <= float(text) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return float(text)
 
 
 if __name__ == "__main__":
     parser = console.parser(__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="tiles.csv")
-    parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles, with their truth")
-    parser.add_argument("--scores", type=Path, required=True, help="the figures, .json")
-    parser.add_argument("--per-tile", type=Path, required=True, help="a row per tile, .csv")
-    parser.add_argument("--per-building", type=Path, required=True, help="a row per building, .csv")
+    parser.add_argument("--truth", type=Path, required=True, help="folder of GeoTIFFs, or a text file")
+    parser.add_argument("--solution", type=Path, required=True, help="folder of GeoTIFFs, or a text file")
+    seen = parser.add_mutually_exclusive_group()
+    seen.add_argument("--out-of-map", type=Path, help="folder of <tile>.tif, not 0 where out of the map")
+    seen.add_argument("--heights", type=Path, help="folder of <tile>_DSM.tif, nodata where out of the map")
+    parser.add_argument("--confidence", type=Path, help="folder of probabilities, <tile>.tif, for average precision")
+    parser.add_argument("--iou-threshold", type=share, help="of the challenge's score (default: that of the settings)")
+    parser.add_argument("--rules", choices=("provisional", "final"), help="the challenge's (default: of the settings)")
+    parser.add_argument("--pixel-m", type=float, default=0.5, help="edge of a pixel where no file says (%(default)s)")
+    parser.add_argument("--table", type=Path, help="the pipeline's tiles.csv: score its tiles with truth, set by set")
+    parser.add_argument("--json", type=Path, help="write the figures: all of them, and by group of tiles")
+    parser.add_argument("--csv", type=Path, help="write a row per tile")
+    parser.add_argument("--buildings-csv", type=Path, help="write a row per building")
+    parser.add_argument("--by-iou-csv", type=Path, help="write what was found at IoU 0.50, 0.55, ..., 0.95")
+    parser.add_argument("--by-size-csv", type=Path, help="write what was found by building size")
+    parser.add_argument("--curve-csv", type=Path, help="write precision over recall")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("--thresholds", type=Path, help="chosen.json: the pipeline separated by its values")
     console.run(main, parser.parse_args())

@@ -1,32 +1,108 @@
-"""Separates probabilities into single buildings; where no height is known there is none."""
+"""Separates probabilities into single buildings: a GeoTIFF of labels 1..n for each raster of probabilities.
+
+Works on what the pipeline makes and on any GeoTIFFs of one band, floating point within 0..1; 0 is where a file declares
+nodata. With --tiles there is no building where the prepared tile <tile>_image.tif knows no height.
+
+  python workflow/scripts/separate.py --folder labels --csv labels.csv my/probabilities
+  python workflow/scripts/separate.py --folder labels --low 0.35 --min-seed-px 60 --scale 255 one.tif other.tif
+  python workflow/scripts/separate.py --folder labels --thresholds results/tuning/chosen.json my/probabilities
+"""
 
 import argparse
+import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
-from eaves import console, rasters, settings
+from eaves import console, probabilities, rasters, settings
+from eaves.errors import InputError
+from eaves.files import whole
 from eaves.instances import separate
-from eaves.tiles import NODATA
+from eaves.thresholds import Thresholds, in_force
+
+COLUMNS = ["tile", "buildings", "area_px", "area_m2"]
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Separates each tile."""
+    """Separates each tile; memory holds one."""
     block = settings.section(arguments.settings, "separate")["separate"]
-    found = 0
-    for path in console.progress(arguments.probabilities, "separate"):
-        probability = rasters.read(path)
-        height = rasters.read(arguments.tiles / f"{path.stem}_image.tif", band=4)
-        labels = separate(np.where(height == NODATA, np.float32(0), probability), **block)
-        rasters.write(arguments.folder / path.name, labels, rasters.grid(path))
-        found += int(labels.max())
-    console.LOG.info("found %d buildings on %d tiles", found, len(arguments.probabilities))
+    given = {name: getattr(arguments, name) for name in Thresholds._fields}
+    values = in_force(block, arguments.thresholds, **given)
+    found = probabilities.find(arguments.probabilities)
+    check_places(found, arguments.folder, arguments.tiles)
+    rows = []
+    for path in console.progress(found, "separate"):
+        if arguments.tiles:
+            probability, _ = probabilities.read_on_tile(path, arguments.tiles, arguments.scale)
+        else:
+            probability = probabilities.read(path, arguments.scale)
+        labels, grid = separate(probability, **values), rasters.grid(path)
+        rasters.write(arguments.folder / path.name, labels, grid)
+        area_px = int((labels > 0).sum())
+        rows.append((path.stem, int(labels.max()), area_px, area_px * pixel_m2(grid)))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if arguments.csv:
+        with whole(arguments.csv) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.2f")
+    if arguments.json:
+        with whole(arguments.json) as temporary:
+            temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
+    used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "strict")
+    console.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
+
+
+def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
+    """Refuses to overwrite what is read, and names every prepared tile that is missing.
+
+    Raises:
+        InputError: one line per fault.
+    """
+    faults = [
+        f"{path}: the labels would overwrite it; give another --folder"
+        for path in found
+        if path.resolve() == (folder / path.name).resolve()
+    ]
+    images = [tiles / f"{path.stem}_image.tif" for path in found] if tiles else []
+    faults += [
+        f"{image}: no such file; prepare the tile, or leave out --tiles" for image in images if not image.exists()
+    ]
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def pixel_m2(grid: dict[str, Any]) -> float:
+    """The area of a pixel; NaN where the coordinates are no lengths (degrees, or no CRS)."""
+    if grid["crs"] is None or not grid["crs"].is_projected:
+        return float("nan")
+    metres = grid["crs"].linear_units_factor[1]
+    return abs(grid["transform"].determinant) * metres**2
+
+
+def summary(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, Any]:
+    """What was found on all tiles together, and by which values."""
+    area_m2 = table["area_m2"].sum(skipna=False)
+    return {
+        "separation": values,
+        "tiles": len(table),
+        "buildings": int(table["buildings"].sum()),
+        "area_px": int(table["area_px"].sum()),
+        "area_m2": None if pd.isna(area_m2) else round(float(area_m2), 2),
+    }
 
 
 if __name__ == "__main__":
     parser = console.parser(__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the buildings go")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
-    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    parser.add_argument("probabilities", type=Path, nargs="+", help="<tile>.tif, float32, 0..1")
+    parser.add_argument("--folder", type=Path, required=True, help="where the labels go, <tile>.tif, int32")
+    parser.add_argument("--tiles", type=Path, help="folder of the prepared tiles, <tile>_image.tif")
+    parser.add_argument("--low", type=float, help="probability above which there may be building")
+    parser.add_argument("--high", type=float, help="probability above which there is a building's core")
+    parser.add_argument("--min-seed-px", type=int, help="a core has at least this many pixels")
+    parser.add_argument("--min-area-px", type=int, help="a region above --low has at least this many pixels")
+    parser.add_argument("--thresholds", type=Path, help="chosen.json: the tuned values in place of the configured ones")
+    parser.add_argument("--settings", help="JSON or a YAML file for what is not given (default: config.yaml)")
+    parser.add_argument("--scale", type=float, help="the value that means 1, e.g. 255 of 8-bit rasters")
+    parser.add_argument("--csv", type=Path, help="also write a row per tile: tile, buildings, area_px, area_m2")
+    parser.add_argument("--json", type=Path, help="also write the totals, and the values used")
+    parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")
     console.run(main, parser.parse_args())

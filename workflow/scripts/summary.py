@@ -8,6 +8,12 @@ from eaves import console
 from eaves.errors import InputError
 
 GROUPS = {"out_of_fold": "cross-validated", "test": "test"}
+FIGURES = {
+    "average_precision": "AP",
+    "panoptic_quality": "PQ",
+    "boundary_iou": "boundary IoU",
+    "pixel_iou": "pixel IoU",
+}
 PLACES = {
     "outlines": "buildings/buildings.gpkg",
     "submission": "submission.txt",
@@ -30,6 +36,8 @@ def main(arguments: argparse.Namespace) -> None:
                 f"{name + ' F-score':<24}{row['f_score']:.4f}  "
                 f"(precision {row['precision']:.3f}, recall {row['recall']:.3f}, {row['tiles']} tiles)"
             )
+            known = [f"{word} {row[key]:.3f}" for key, word in FIGURES.items() if row[key] is not None]
+            print(f"{'':<24}{', '.join(known)}")
     for name, place in PLACES.items():
         if (arguments.results / place).exists():
             print(f"{name:<24}{arguments.results / place}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eaves import console, settings
 from eaves.fold_training import BLOCKS, add_arguments, train_fold
-from eaves.progress import Phase
+from eaves.run import Phase
 
 
 def main(arguments: argparse.Namespace) -> None:

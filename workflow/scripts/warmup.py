@@ -5,13 +5,14 @@ from pathlib import Path
 
 from eaves import console, settings
 from eaves.fold_training import BLOCKS, add_arguments, train_fold
-from eaves.progress import Phase
+from eaves.run import Phase
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Trains the warm-up's one phase."""
     blocks = settings.section(arguments.settings, *BLOCKS, "warmup")
-    phases = [Phase("warmup", **blocks["warmup"])]
+    block = blocks["warmup"]
+    phases = [Phase("warmup", block["epochs"], block["lr"], block["bce"], block["dice"])]
     train_fold("warmup", Path(__file__), arguments, blocks, phases)
 
 

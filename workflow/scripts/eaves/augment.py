@@ -40,6 +40,8 @@ def draw(generator: np.random.Generator, settings: dict[str, Any]) -> Draw:
     if chance[0] < settings["transpose_p"]:
         matrix = matrix[[1, 0, 2]]
     if chance[1] < settings["affine_p"]:
+        if settings["strict"]:
+            shift_x = shift_y = 0.0  # the original rounded them
         zoom = 1 / (1 + scale * settings["scale"])
         turn = math.radians(angle * settings["rotate_deg"])
         rotation = np.array(
@@ -53,10 +55,14 @@ def draw(generator: np.random.Generator, settings: dict[str, Any]) -> Draw:
     hsv = np.zeros(3)
     if chance[2] < settings["hsv_p"]:
         hsv = colour * np.array(settings["hsv"]) / 255
+        if settings["strict"]:
+            hsv[0] /= 255  # the original divided the hue twice
     return Draw(matrix[:2].astype(np.float32), hsv.astype(np.float32))
 
 
-def apply(rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw]) -> tuple[Tensor, Tensor, Tensor]:
+def apply(
+    rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw], strict: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     """Augments a batch.
 
     What comes in from beyond a crop's edge is the crop mirrored. Colours and heights are resampled bilinearly, the
@@ -67,16 +73,20 @@ def apply(rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw]) -> tupl
         height: (N, 1, H, W) float32, any unit.
         truth: (N, 1, H, W) float32.
         draws: N of them.
+        strict: mirror at the centre of the edge's pixels, as the original did, and not at their outer side.
 
     Returns:
         The three, augmented, of the same shapes.
     """
     affine = torch.from_numpy(np.stack([one.affine for one in draws])).to(rgb.device)
     grid = F.affine_grid(affine, list(rgb.shape), align_corners=False)
+    if strict:  # the same places, counted from centre to centre
+        rows, columns = rgb.shape[-2:]
+        grid = grid * grid.new_tensor([columns / (columns - 1), rows / (rows - 1)])
     image = F.grid_sample(
-        torch.cat([rgb, height], 1), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        torch.cat([rgb, height], 1), grid, mode="bilinear", padding_mode="reflection", align_corners=strict
     )
-    truth = F.grid_sample(truth, grid, mode="nearest", padding_mode="reflection", align_corners=False)
+    truth = F.grid_sample(truth, grid, mode="nearest", padding_mode="reflection", align_corners=strict)
     rgb, height = image[:, :3], image[:, 3:]
     shifted = [number for number, one in enumerate(draws) if one.hsv.any()]
     if shifted:

@@ -1,6 +1,7 @@
 """Which crops a training step sees: a function of seed, fold, epoch and step alone, so that any can be repeated."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,14 @@ class Batch:
     draws: how each is to be augmented; empty for validation. tiles: their names.
     """
 
-    images: np.ndarray
-    truths: np.ndarray
+    images: Tensor
+    truths: Tensor
     draws: list[augment.Draw]
     tiles: list[str]
+
+    def pinned(self) -> "Batch":
+        """The same in memory that a GPU fetches from by itself, while the processor goes on."""
+        return replace(self, images=self.images.pin_memory(), truths=self.truths.pin_memory())
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,13 @@ class Sampler:
         """Steps of the optimizer in an epoch; crops left over by the last whole step wait for another epoch."""
         return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["accumulate"]))
 
-    def draw(self, epoch: int, step: int) -> list[Batch]:
-        """The micro-batches of one step of an epoch."""
+    def draw(self, epoch: int, step: int, rank: int = 0, size: int = 1) -> list[Batch]:
+        """The micro-batches of one step of an epoch; of `size` processes, number `rank` gets every size-th."""
         order = np.random.default_rng((*self.key, epoch)).permutation(self.crops_per_epoch)
-        size, count = self.sample["micro_batch"], self.sample["accumulate"]
-        places = np.arange(step * size * count, (step + 1) * size * count) % len(order)
-        return [self._cut(epoch, order[part]) for part in np.split(places, count)]
+        count = self.sample["accumulate"]
+        crops = self.sample["micro_batch"] * count
+        places = np.arange(step * crops, (step + 1) * crops) % len(order)
+        return [self._cut(epoch, order[part]) for part in np.split(places, count)[rank::size]]
 
     def _cut(self, epoch: int, members: np.ndarray) -> Batch:
         crop_px, border_px = self.sample["crop_px"], self.sample["border_px"]
@@ -69,7 +75,7 @@ class Sampler:
             truths.append(truth)
             draws.append(augment.draw(generator, self.augmentation))
             names.append(tile.name)
-        return Batch(np.stack(images), np.stack(truths), draws, names)
+        return Batch(_stacked(images), _stacked(truths), draws, names)
 
 
 def validation_batches(tiles: list[Tile], crop_px: int, size: int) -> list[list[tuple[Tile, int, int]]]:
@@ -86,8 +92,12 @@ def validation_batches(tiles: list[Tile], crop_px: int, size: int) -> list[list[
 def cut_places(places: list[tuple[Tile, int, int]], crop_px: int) -> Batch:
     """Cuts the crops at given places, not augmented."""
     pairs = [cut(tile, top, left, crop_px) for tile, top, left in places]
-    images, truths = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+    images, truths = (_stacked(arrays) for arrays in zip(*pairs, strict=True))
     return Batch(images, truths, [], [tile.name for tile, _, _ in places])
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
 
 
 def to_inputs(images: Tensor, scaling: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -6,15 +6,33 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
-from eaves.lease import lease_card
+from eaves.console import LOG
+from eaves.errors import InputError
+from eaves.lease import lease_cards
 
-PRECISIONS = ("auto", "fp32", "bf16")
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def choose() -> torch.device:
-    """A GPU of one's own where there is one (see `lease`), else the processor."""
-    lease_card()
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def choose(count: int = 1) -> list[torch.device]:
+    """GPUs of one's own where there are some (see `lease`), else the processor.
+
+    Args:
+        count: how many GPUs are wanted; the processor is always one device.
+
+    Raises:
+        InputError: there are GPUs, but not so many.
+    """
+    lease_cards(count)
+    if not torch.cuda.is_available():
+        if count > 1:
+            LOG.info("no GPU here: one process on the CPU instead of %d; the result is the same up to rounding", count)
+        return [torch.device("cpu")]
+    if torch.cuda.device_count() < count:
+        raise InputError(
+            f"{count} GPUs are asked for, but {torch.cuda.device_count()} assigned: lower `gpus` in the configuration, "
+            "or ask the cluster for more per job"
+        )
+    return [torch.device("cuda", number) for number in range(count)]
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
@@ -37,20 +55,28 @@ def make_repeatable(seed: int, threads: int) -> None:
     torch.manual_seed(seed)
 
 
+def resolved(precision: str, device: torch.device) -> str:
+    """Says what `auto` is on a device: bf16 where it is made for it, else fp16 on GPUs that are, else fp32.
+
+    Args:
+        precision: fp32, bf16, fp16 or auto.
+        device: what is computed on.
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        return "bf16" if capability >= (8, 0) else "fp16" if capability >= (7, 0) else "fp32"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """The context in which a network computes: plain, or with matrix work in bfloat16.
+    """The context in which a network computes: plain, or with matrix work in half precision.
 
     Args:
         device: what it runs on.
-        precision: fp32, bf16, or auto: bf16 where the device is made for it, else fp32.
+        precision: fp32, bf16, fp16, or auto (see `resolved`).
     """
-    if precision == "bf16" or (precision == "auto" and _fast_in_bf16(device)):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
-
-
-def _fast_in_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    precision = resolved(precision, device)
+    return torch.autocast(device.type, dtype=_TYPES[precision]) if precision in _TYPES else nullcontext()

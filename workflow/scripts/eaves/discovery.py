@@ -48,7 +48,7 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
         raise InputError(f"{folder}: no such folder; {_advice(folder)}")
     found: dict[str, dict[str, Path]] = {}
     faults = []
-    for path in sorted(_files(folder)):
+    for path in sorted(files_below(folder)):
         match = _NAME.fullmatch(path.name)
         if not match or not path.is_file():
             continue
@@ -90,13 +90,13 @@ def raster_name(path: Path) -> tuple[str | None, str | None]:
 def rasters_in(folder: Path) -> dict[str, Path]:
     """Finds the GeoTIFFs in a folder and below, by their names without ending, in lower case; of equals, the first."""
     found: dict[str, Path] = {}
-    for path in sorted(_files(folder)):
+    for path in sorted(files_below(folder)):
         if path.suffix.lower() in (".tif", ".tiff"):
             found.setdefault(path.stem.lower(), path)
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Everything in a folder and below, through links to folders too, but into none twice."""
     seen = set()
     for root, _, names in os.walk(folder, followlinks=True):

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import logging
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,17 +13,18 @@ import pandas as pd
 import torch
 from torch import nn
 
-from eaves import devices, model, weights
+from eaves import console, devices, micro_batch, model, weights
 from eaves.batches import Sampler
-from eaves.console import LOG
 from eaves.crops import Tile, open_tile
 from eaves.errors import InputError
 from eaves.files import whole
 from eaves.fingerprint import fingerprint
-from eaves.progress import Phase, Run
+from eaves.run import Phase, Run
+from eaves.team import Team, launch
 from eaves.training import train
 
 STAGES = {"warmup": 0, "train": 1}  # each draws chance of its own
+LOADERS = 4  # threads that cut crops, at most: one keeps up with a GPU on whole tiles of 1024 px
 BLOCKS = ("split", "model", "input", "sample", "augment", "optimize")
 
 
@@ -33,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the model to write, .safetensors")
     parser.add_argument("--history", type=Path, required=True, help="the losses per epoch to write, .csv")
     parser.add_argument("--checkpoint", type=Path, required=True, help="where unfinished training is kept")
+    parser.add_argument("--checkpoint-minutes", type=float, default=10, help="how often (default: 10)")
+    parser.add_argument("--checkpoint-steps", type=int, help="and after so many steps (default: by minutes only)")
+    parser.add_argument("--journal", type=Path, help="folder for TensorBoard's curves and pictures (default: none)")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
 
@@ -52,13 +58,30 @@ def train_fold(
     Raises:
         InputError: the table of folds, a tile or the warm-up is missing or damaged; training failed.
     """
+    gpus = devices.choose(settings[stage]["gpus"])
+    launch(gpus, _train_here, stage, script, arguments, settings, phases)
+
+
+def _train_here(
+    team: Team,
+    device: torch.device,
+    stage: str,
+    script: Path,
+    arguments: argparse.Namespace,
+    settings: dict[str, Any],
+    phases: list[Phase],
+) -> None:
+    """What each process of a team does; the leading one writes."""
+    if not team.leads:
+        console.LOG.setLevel(logging.WARNING)
     seed = settings["split"]["seed"]
-    chance = np.random.SeedSequence((seed, arguments.fold, STAGES[stage]))
-    devices.make_repeatable(int(chance.generate_state(1)[0]), arguments.threads)
-    device = devices.choose()
+    key = (seed, arguments.fold, STAGES[stage])
+    devices.make_repeatable(int(np.random.SeedSequence(key).generate_state(1)[0]), arguments.threads)
     learnt, held_out = load_tiles(arguments.folds, arguments.tiles, arguments.fold)
     recipe = {**settings["model"], "input": settings["input"], "channels": 3 if stage == "warmup" else 4}
-    network = _start(stage, arguments, recipe, settings.get("train", {}).get("height_channel", ""))
+    network = _start(stage, arguments, recipe, settings[stage].get("height_channel", ""))
+    sample = micro_batch.resolve(network, settings, recipe["channels"], learnt, device, team)
+    settings = {**settings, "sample": sample}
     identity = {
         "settings": settings,
         "folds": sha256(arguments.folds.read_bytes()).hexdigest(),
@@ -66,28 +89,43 @@ def train_fold(
         "code": fingerprint(script),
         "torch": torch.__version__,
         "device": device.type,
+        "processes": team.size,
         "threads": arguments.threads,
     }
     run = Run(
         phases=phases,
         settings=settings,
-        sampler=Sampler(learnt, settings["sample"], settings["augment"], (seed, arguments.fold, STAGES[stage])),
+        sampler=Sampler(learnt, sample, settings["augment"], key),
         held_out=held_out,
         channels=recipe["channels"],
         checkpoint=arguments.checkpoint,
         identity=sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
+        checkpoint_minutes=arguments.checkpoint_minutes,
+        checkpoint_steps=arguments.checkpoint_steps,
+        loaders=min(LOADERS, arguments.threads),
+        journal=arguments.journal,
     )
-    LOG.info(
+    console.LOG.info(
         "%s of fold %d: %d epochs of %d steps on %d tiles, %d held out, on %s",
-        *(stage, arguments.fold, len(run.epochs()), run.sampler.steps_per_epoch, len(learnt), len(held_out), device),
+        *(stage, arguments.fold, len(run.epochs()), run.sampler.steps_per_epoch, len(learnt), len(held_out)),
+        ", ".join([str(device)] * team.size),
     )
-    history = train(network, run, device)
+    history = None
+    with suppress(torch.OutOfMemoryError):
+        history = train(network, run, device, team)
+    if history is None:  # what the failed step held is let go of by now
+        raise InputError(micro_batch.too_large(network.cpu(), settings, recipe["channels"], learnt, device))
+    if team.leads:
+        _write(arguments, network, history, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings})
+
+
+def _write(
+    arguments: argparse.Namespace, network: nn.Module, history: list[dict[str, Any]], recipe: dict[str, Any]
+) -> None:
     columns = ["epoch", "phase", "lr", "loss", "dice", "val_loss", "val_dice"]
     with whole(arguments.history) as temporary:
         pd.DataFrame(history, columns=columns).to_csv(temporary, index=False, float_format="%.6g")
-    weights.save_model(
-        arguments.output, network, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings}
-    )
+    weights.save_model(arguments.output, network, recipe)
 
 
 def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], list[Tile]]:

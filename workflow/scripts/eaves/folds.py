@@ -64,8 +64,19 @@ def assign(
     return assigned
 
 
-def _group(name: str, pattern: str) -> str:
+def group_of(name: str, pattern: str) -> str | None:
+    """Gives the group of a tile, e.g. its city: the pattern's first capture, or all that it matched; None without one.
+
+    Example:
+        >>> group_of("JAX_Tile_004", "^([^_]+)_")
+        'JAX'
+    """
     match = re.search(pattern, name)
-    if not match:
+    return match and (match.group(1) if match.groups() else match.group(0))
+
+
+def _group(name: str, pattern: str) -> str:
+    group = group_of(name, pattern)
+    if group is None:
         raise InputError(f"configuration: split.group_pattern {pattern!r} does not match tile {name}; change it")
-    return match.group(1) if match.groups() else match.group(0)
+    return group

@@ -1,4 +1,4 @@
-"""Grids: whether two rasters share one, and a height model read as if it lay on another."""
+"""Grids: whether two rasters share one, how large its pixels are, and a height model read as if it lay on another."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import rasterio
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
@@ -48,12 +49,53 @@ def on_the_grid(path: Path, grid: dict[str, Any], rgb_file: Path) -> Iterator[ra
 
 def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
     """Whether a raster has the CRS, size and, to a hundredth of a pixel, the place of a grid."""
-    if (source.width, source.height) != (on_grid["width"], on_grid["height"]) or source.crs != on_grid["crs"]:
-        return False
-    inverse = ~on_grid["transform"]
-    corners = [(0, 0), (source.width, 0), (0, source.height), (source.width, source.height)]
-    offsets = np.array([inverse @ (source.transform @ corner) for corner in corners]) - np.array(corners)
-    return bool(np.abs(offsets).max() < GRID_TOLERANCE_PX)
+    grid = {name: source.profile[name] for name in ("crs", "transform", "width", "height")}
+    return source.crs == on_grid["crs"] and difference(grid, on_grid) is None
+
+
+def difference(grid: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """Says in what two grids differ, with both values; None where they are the same.
+
+    What one of them does not know (a CRS, and with it the place) is not compared.
+
+    Args:
+        grid: `crs`, `transform`, `width` and `height`.
+        other: the same of the other.
+    """
+    if (grid["width"], grid["height"]) != (other["width"], other["height"]):
+        return f"{grid['width']} x {grid['height']} px, not {other['width']} x {other['height']} px"
+    if grid["crs"] is None or other["crs"] is None:
+        return None
+    if grid["crs"] != other["crs"]:
+        return f"in {grid['crs'].to_string()[:40]}, not in {other['crs'].to_string()[:40]}"
+    inverse = ~other["transform"]
+    corners = [(0, 0), (grid["width"], 0), (0, grid["height"]), (grid["width"], grid["height"])]
+    offsets = np.array([inverse @ (grid["transform"] @ corner) for corner in corners]) - np.array(corners)
+    if np.abs(offsets).max() < GRID_TOLERANCE_PX:
+        return None
+    places = [
+        f"pixels of {at.a:g} x {-at.e:g} from ({at.c:.2f}, {at.f:.2f}) on"
+        for at in (grid["transform"], other["transform"])
+    ]
+    return f"{places[0]}, not {places[1]}"
+
+
+def pixel_edge_m(grid: dict[str, Any]) -> float | None:
+    """Gives the edge of a square with a pixel's area on the ground, metres; None where the CRS is not known.
+
+    Args:
+        grid: `crs`, `transform`, `width` and `height`; in degrees, the middle pixel is measured on the ellipsoid.
+    """
+    if grid["crs"] is None:
+        return None
+    if not grid["crs"].is_geographic:
+        return float(np.sqrt(abs(grid["transform"].determinant)) * grid["crs"].linear_units_factor[1])
+    column, row = grid["width"] // 2, grid["height"] // 2
+    ring = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)]
+    longitudes, latitudes = zip(*(grid["transform"] @ corner for corner in ring), strict=True)
+    geod = pyproj.CRS.from_wkt(grid["crs"].to_wkt()).get_geod() or pyproj.Geod(ellps="WGS84")
+    area_m2, _ = geod.polygon_area_perimeter(longitudes, latitudes)
+    return float(np.sqrt(abs(area_m2)))
 
 
 def _check_overlap(source: rasterio.DatasetReader, path: Path, grid: dict[str, Any], rgb_file: Path) -> None:

@@ -41,6 +41,10 @@ def number_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lowest = ids.min()
     if int(ids.max()) - int(lowest) >= MAX_TABLE:
         return np.unique(ids, return_inverse=True)
-    offset = ids.astype(np.int64) - lowest
-    present = np.bincount(offset) > 0
-    return (np.flatnonzero(present) + lowest).astype(ids.dtype), (np.cumsum(present) - 1)[offset]
+    offset = ids - lowest
+    present = np.zeros(int(ids.max()) - int(lowest) + 1, bool)
+    present[offset] = True
+    places = np.flatnonzero(present)
+    number = np.empty(present.size, np.intp)
+    number[places] = np.arange(places.size)
+    return (places + lowest).astype(ids.dtype), number[offset]

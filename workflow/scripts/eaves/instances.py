@@ -7,7 +7,7 @@ from skimage.segmentation import watershed
 
 from eaves.compiled import compiled
 from eaves.errors import InputError
-from eaves.runs import find_runs
+from eaves.runs import Runs, find_runs
 
 _FREE = np.iinfo(np.int32).min
 _LINE = _FREE + 1
@@ -69,33 +69,63 @@ def separate(
         return _separate_like_the_original(probability, low, high, min_seed_px, min_area_px)
 
     space, seeds = find_runs(probability > low), find_runs(probability > high)
-    is_region = np.bincount(space.piece, space.length, space.n_pieces) >= min_area_px
-    is_seed = np.bincount(seeds.piece, seeds.length, seeds.n_pieces) >= min_seed_px
-
-    # A seed lies inside one region: the last run of the space that does not begin after the seed's first run holds it.
-    first = seeds.first_of_pieces()
-    place_of_space = space.row.astype(np.int64) * probability.shape[1] + space.start
-    place_of_seeds = seeds.row[first].astype(np.int64) * probability.shape[1] + seeds.start[first]
-    region_of_seed = space.piece[np.searchsorted(place_of_space, place_of_seeds, side="right") - 1]
-    is_seed &= is_region[region_of_seed]
-    seeds_in_region = np.bincount(region_of_seed[is_seed], minlength=space.n_pieces)
-
-    # Provisional labels: a region with a single seed gets its own number, a seed that shares its region a number
-    # beyond those of the regions.
-    label_of_region = np.where(seeds_in_region == 1, np.arange(1, space.n_pieces + 1), 0)
-    label_of_region[seeds_in_region > 1] = _FREE
-    shares = is_seed & (seeds_in_region[region_of_seed] > 1)
-    label_of_seed = np.where(shares, space.n_pieces + np.arange(1, seeds.n_pieces + 1), 0)
+    region_of_seed = regions_of_seeds(space, seeds)
+    is_seed = (seeds.piece_px >= min_seed_px) & (space.piece_px >= min_area_px)[region_of_seed]
     labels = np.zeros(probability.shape, np.int32)
-    _fill(labels, space.row, space.start, space.stop, label_of_region[space.piece])
-    _fill(labels, seeds.row, seeds.start, seeds.stop, label_of_seed[seeds.piece])
-    own = np.flatnonzero(shares[seeds.piece])
-    _flood(labels, seeds.row[own], seeds.start[own], seeds.stop[own])
+    seeds_in_region = divide(labels, space, seeds, region_of_seed, is_seed)
+    alone = np.where(seeds_in_region == 1, np.arange(1, space.n_pieces + 1), 0)
+    _fill(labels, space.row, space.start, space.stop, alone[space.piece])
     inside = np.flatnonzero(seeds_in_region[space.piece] > 0)
     _number_by_first_pixel(
         labels, space.row[inside], space.start[inside], space.stop[inside], space.n_pieces + seeds.n_pieces
     )
     return labels
+
+
+def regions_of_seeds(space: Runs, seeds: Runs) -> np.ndarray:
+    """Find the region that each seed lies in.
+
+    Args:
+        space: The regions above `low`, as pieces.
+        seeds: The regions above `high`, as pieces; `high` is not below `low`.
+
+    Returns:
+        (seeds.n_pieces,) int32, pieces of `space`.
+    """
+    # The last run of the space that does not begin after the seed's first run holds it.
+    first = seeds.first_of_pieces()
+    holder = np.searchsorted(_place(space.row, space.start), _place(seeds.row[first], seeds.start[first]), "right")
+    return space.piece[holder - 1]
+
+
+def _place(row: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Rows and columns as one number that sorts in row-major order."""
+    return (row.astype(np.int64) << 32) + start
+
+
+def divide(labels: np.ndarray, space: Runs, seeds: Runs, region_of_seed: np.ndarray, is_seed: np.ndarray) -> np.ndarray:
+    """Divide the regions with several seeds among them, and leave all other pixels as they are.
+
+    Args:
+        labels: (H, W) int32, 0 in the regions concerned; the pixels of a building get the label
+            `space.n_pieces + 1 + seed`, what lies between two buildings or behind such a line a negative value.
+        space: The regions above `low`, as pieces.
+        seeds: The regions above `high`, as pieces.
+        region_of_seed: (seeds.n_pieces,) the region of each.
+        is_seed: (seeds.n_pieces,) bool, the seeds that count.
+
+    Returns:
+        (space.n_pieces,) how many seeds that count a region has.
+    """
+    seeds_in_region = np.bincount(region_of_seed[is_seed], minlength=space.n_pieces)
+    shares = is_seed & (seeds_in_region[region_of_seed] > 1)
+    label_of_seed = np.where(shares, space.n_pieces + np.arange(1, seeds.n_pieces + 1), 0)
+    shared = np.flatnonzero(seeds_in_region[space.piece] > 1)
+    own = np.flatnonzero(shares[seeds.piece])
+    _fill(labels, space.row[shared], space.start[shared], space.stop[shared], np.full(shared.size, _FREE))
+    _fill(labels, seeds.row[own], seeds.start[own], seeds.stop[own], label_of_seed[seeds.piece[own]])
+    _flood(labels, seeds.row[own], seeds.start[own], seeds.stop[own])
+    return seeds_in_region
 
 
 def _separate_like_the_original(

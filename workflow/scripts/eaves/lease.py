@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from eaves.console import LOG
+from eaves.errors import InputError
 
 # Schedulers that hand out cards themselves; what they assigned is left as it is.
 CLUSTER_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID", "KUBERNETES_SERVICE_HOST")
@@ -17,48 +18,67 @@ POLL_S = 1.0
 _held: list[FileLock] = []
 
 
-def lease_card(folder: Path | None = None) -> str | None:
-    """Waits for a free GPU and keeps it until the process ends.
+def lease_cards(count: int = 1, folder: Path | None = None) -> list[str]:
+    """Waits for free GPUs and keeps them until the process ends.
 
-    `CUDA_VISIBLE_DEVICES` says which cards may be taken, and holds the leased one afterwards; so call this before CUDA
+    `CUDA_VISIBLE_DEVICES` says which cards may be taken, and holds the leased ones afterwards; so call this before CUDA
     is first used. Nothing is done where a cluster has assigned the cards, where a slice of a card (MIG) is given, and
     where there is no card.
 
     How it works: a lock on a file per card, named after the card's UUID, in a folder that all users of the machine
-    share. The kernel lets go of it when the process dies, even by SIGKILL, so a card is never lost.
+    share. The kernel lets go of it when the process dies, even by SIGKILL, so a card is never lost. Several cards are
+    taken together or not at all, one process at a time, so that no two wait for each other.
 
     Args:
+        count: how many.
         folder: of the locks; by default one in the system's temporary folder.
 
     Returns:
-        The UUID of the leased card, or None where there was nothing to lease.
+        The UUIDs of the leased cards; none where there was nothing to lease.
+
+    Raises:
+        InputError: more are asked for than there are.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if any(name in os.environ for name in CLUSTER_VARIABLES) or (given is not None and "MIG-" in given):
-        return None
+        return []
     cards = usable_cards(installed_cards(), given)
     if not cards:
-        return None
+        return []
+    if count > len(cards):
+        raise InputError(f"{count} GPUs are asked for, but there are {len(cards)}: lower `gpus` in the configuration")
     folder = folder or Path(tempfile.gettempdir()) / "eaves-gpu-leases"
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o1777)
     waiting = False
-    while True:
+    while not (locks := _take(cards, count, folder)):
+        if not waiting:
+            LOG.info("%d of %d GPUs needed, and not free; waiting", count, len(cards))
+            waiting = True
+        time.sleep(POLL_S)
+    _held.extend(locks.values())
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(locks)
+    LOG.info("leased GPU %s", ", ".join(locks))
+    return list(locks)
+
+
+def _take(cards: list[str], count: int, folder: Path) -> dict[str, FileLock]:
+    """Locks the first `count` free cards; none where there are fewer."""
+    taken: dict[str, FileLock] = {}
+    with FileLock(folder / "choosing.lock", mode=0o666):
         for card in cards:
             lock = FileLock(folder / f"{card}.lock", mode=0o666)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            _held.append(lock)
-            os.environ["CUDA_VISIBLE_DEVICES"] = card
-            LOG.info("leased GPU %s", card)
-            return card
-        if not waiting:
-            LOG.info("all %d GPUs are taken; waiting for one", len(cards))
-            waiting = True
-        time.sleep(POLL_S)
+            taken[card] = lock
+            if len(taken) == count:
+                return taken
+        for lock in taken.values():
+            lock.release()
+    return {}
 
 
 def installed_cards() -> list[tuple[str, str]]:

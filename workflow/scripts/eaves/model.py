@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eaves.decoders import BLOCKS, start_anew
+from eaves.encoder_weights import load_encoder
 from eaves.errors import InputError
-from eaves.weights import load_encoder, read_model
+from eaves.weights import read_model
 
 HEAD_CHANNELS = 32  # of the convolutions from the encoder's first stage up to full resolution
 HEIGHT_CHANNELS = ("anew", "zero", "red", "mean")
@@ -49,14 +50,21 @@ class Network(nn.Module):
         return self.head(deep)
 
 
-def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, weights: str | None = None) -> nn.Module:
+def build(
+    encoder: str = "resnet34",
+    decoder: str = "unet",
+    channels: int = 4,
+    weights: str | None = None,
+    folder: Path | None = None,
+) -> nn.Module:
     """Builds the network.
 
     Args:
         encoder: any model of timm with feature maps down to 1/32, e.g. resnet34, inception_v3, convnext_tiny.
         decoder: `unet`, the winner's, or `linknet`.
         channels: of the input: 3 (RGB) or 4 (RGB and height).
-        weights: the encoder's, as `weights.load_encoder` takes them: `imagenet`, `package`, a file; None for random.
+        weights: the encoder's: `imagenet`, `package` or a file (see `encoder_weights`); None for random.
+        folder: where files for `imagenet` lie that were downloaded elsewhere.
 
     Returns:
         A module from (N, channels, H, W) to logits (N, 1, H, W). resnet34 with 4 channels has 24,514,753 parameters.
@@ -81,7 +89,7 @@ def build(encoder: str = "resnet34", decoder: str = "unet", channels: int = 4, w
             "the decoder needs them at 1/4, 1/8, 1/16 and 1/32, and at 1/2 if there are five"
         )
     if weights not in (None, "none"):
-        load_encoder(body, encoder, weights, channels)
+        load_encoder(body, encoder, weights, channels, folder)
     return Network(body, scales.channels(), reductions[0], decoder)
 
 

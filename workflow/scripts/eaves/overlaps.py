@@ -7,7 +7,7 @@ import numpy as np
 from eaves.compiled import compiled
 from eaves.errors import InputError
 from eaves.ids import check_ids, number_ids
-from eaves.runs import find_runs
+from eaves.runs import Runs, find_runs
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Overlaps:
         truth_cut_off: (n,) bool, touches the tile's edge or the out-of-map area.
         solution_ids: (m,) int64.
         solution_px: (m,) int64, all pixels.
+        solution_visible_px: (m,) int64, pixels inside the map.
         solution_pieces: (m,) int64, number of 4-connected pieces.
         pair_truth: (k,) int64, positions in truth_ids, one per pair of buildings that overlap inside the map.
         pair_solution: (k,) int64, positions in solution_ids.
@@ -31,6 +32,7 @@ class Overlaps:
     truth_cut_off: np.ndarray
     solution_ids: np.ndarray
     solution_px: np.ndarray
+    solution_visible_px: np.ndarray
     solution_pieces: np.ndarray
     pair_truth: np.ndarray
     pair_solution: np.ndarray
@@ -53,34 +55,77 @@ def count_overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarr
         InputError: The rasters differ in shape or are not two-dimensional integer rasters.
     """
     truth, solution = check_ids("truth", truth), check_ids("solution", solution)
-    for name, raster in (("solution", solution), ("out_of_map", out_of_map)):
-        if raster is not None and raster.shape != truth.shape:
-            raise InputError(f"{name} has shape {raster.shape}, but truth has shape {truth.shape}")
-    truth_runs, solution_runs = find_runs(truth), find_runs(solution)
-    truth_ids, truth_of_run = number_ids(truth_runs.label)
-    solution_ids, solution_of_run = number_ids(solution_runs.label)
-    n, m = truth_ids.size, solution_ids.size
-
-    hidden = np.zeros((0, 0), bool) if out_of_map is None else np.ascontiguousarray(out_of_map, bool)
-    visible_px, run_cut_off = _visible(hidden, truth_runs.row, truth_runs.start, truth_runs.stop, *truth.shape)
-    pair, run_px = _overlaps_of_runs(
-        hidden,
-        (truth_runs.row, truth_runs.start, truth_runs.stop, truth_of_run),
-        (solution_runs.row, solution_runs.start, solution_runs.stop, solution_of_run),
-        n,
-    )
-    pair, pair_of_run = number_ids(pair)
+    if solution.shape != truth.shape:
+        raise InputError(f"solution has shape {solution.shape}, but truth has shape {truth.shape}")
+    side = TruthSide(truth, out_of_map)
+    runs = find_runs(solution)
+    ids, number_of_run = number_ids(runs.label)
+    pair_truth, pair_solution, pair_px = side.overlaps_of_runs(runs.row, runs.start, runs.stop, number_of_run)
     return Overlaps(
-        truth_ids=truth_ids,
-        truth_px=_sums(truth_of_run, visible_px, n),
-        truth_cut_off=_sums(truth_of_run, run_cut_off, n) > 0,
-        solution_ids=solution_ids,
-        solution_px=_sums(solution_of_run, solution_runs.length, m),
-        solution_pieces=np.bincount(solution_of_run[solution_runs.first_of_pieces()], minlength=m),
-        pair_truth=pair % max(n, 1),
-        pair_solution=pair // max(n, 1),
-        pair_px=_sums(pair_of_run, run_px, pair.size),
+        truth_ids=side.ids,
+        truth_px=side.visible_px,
+        truth_cut_off=side.cut_off,
+        solution_ids=ids,
+        solution_px=_sums(number_of_run, runs.length, ids.size),
+        solution_visible_px=_sums(number_of_run, side.visible_px_of_runs(runs), ids.size),
+        solution_pieces=np.bincount(number_of_run[runs.first_of_pieces()], minlength=ids.size),
+        pair_truth=pair_truth,
+        pair_solution=pair_solution,
+        pair_px=pair_px,
     )
+
+
+class TruthSide:
+    """One tile's true buildings, cut into runs once, to hold any number of solutions against.
+
+    Attributes:
+        ids: (n,) int64, ascending.
+        visible_px: (n,) int64, pixels inside the map.
+        cut_off: (n,) bool, touches the tile's edge or the out-of-map area.
+    """
+
+    def __init__(self, truth: np.ndarray, out_of_map: np.ndarray | None = None) -> None:
+        """Takes (H, W) integer ids, and (H, W) bool, True where truth is not visible.
+
+        Raises:
+            InputError: The rasters differ in shape or the truth is not two-dimensional integers.
+        """
+        truth = check_ids("truth", truth)
+        if out_of_map is not None and out_of_map.shape != truth.shape:
+            raise InputError(f"out_of_map has shape {out_of_map.shape}, but truth has shape {truth.shape}")
+        runs = find_runs(truth)
+        self.ids, number_of_run = number_ids(runs.label)
+        self._shape = truth.shape
+        self._hidden = np.zeros((0, 0), bool) if out_of_map is None else np.ascontiguousarray(out_of_map, bool)
+        visible_px, cut_off = _visible(self._hidden, runs.row, runs.start, runs.stop, *truth.shape)
+        self.visible_px = _sums(number_of_run, visible_px, self.ids.size)
+        self.cut_off = _sums(number_of_run, cut_off, self.ids.size) > 0
+        self._runs = (runs.row, runs.start, runs.stop, number_of_run)
+
+    def visible_px_of_runs(self, runs: Runs) -> np.ndarray:
+        """Count the pixels of each predicted run that are inside the map: (r,) int64."""
+        if not self._hidden.size:
+            return runs.length
+        return _visible(self._hidden, runs.row, runs.start, runs.stop, *self._shape)[0]
+
+    def overlaps_of_runs(
+        self, row: np.ndarray, start: np.ndarray, stop: np.ndarray, number: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Count the pixels that true buildings share with predicted ones.
+
+        Args:
+            row: (r,) int32, of the runs of the predicted buildings, in row-major order.
+            start: (r,) int32, first column.
+            stop: (r,) int32, the column after the last.
+            number: (r,) integer, the predicted building that the run belongs to, from 0 on.
+
+        Returns:
+            Three (k,) int64, ascending: true building (position in `ids`), predicted one, shared pixels in the map.
+        """
+        n = max(self.ids.size, 1)
+        pair, run_px = _overlaps_of_runs(self._hidden, self._runs, (row, start, stop, number), n)
+        pair, pair_of_run = number_ids(pair)
+        return pair % n, pair // n, _sums(pair_of_run, run_px, pair.size)
 
 
 def _sums(group: np.ndarray, values: np.ndarray, n_groups: int) -> np.ndarray:

@@ -1,46 +1,16 @@
-"""What a training run consists of, and how far it has come."""
+"""How far a training run has come: kept in its checkpoint, taken up from it."""
 
 import time
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from eaves import checkpoints
-from eaves.batches import Sampler
 from eaves.console import LOG
-from eaves.crops import Tile
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Epochs that share a learning rate and weights of the loss."""
-
-    name: str
-    epochs: int
-    lr: float
-    bce: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one training job works with. `settings` holds the blocks input, sample, augment and optimize."""
-
-    phases: list[Phase]
-    settings: dict[str, Any]
-    sampler: Sampler
-    held_out: list[Tile]
-    channels: int
-    checkpoint: Path
-    identity: str
-
-    def epochs(self) -> list[Phase]:
-        """The phase of each epoch."""
-        return [phase for phase in self.phases for _ in range(phase.epochs)]
+from eaves.engine import Engine
+from eaves.run import Run
 
 
 @dataclass
@@ -61,22 +31,21 @@ class Progress:
     saved_at: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def resume(cls, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> "Progress":
-        """Takes up the run's checkpoint, network and optimizer included; else stands at the beginning."""
+    def resume(cls, run: Run, engine: Engine) -> "Progress":
+        """Takes up the run's checkpoint, the engine's state included; else stands at the beginning."""
         state = checkpoints.load(run.checkpoint, run.identity)
         if state is None:
             return cls()
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
+        engine.restore(state["engine"])
         progress = cls(**state["progress"])
         LOG.info("goes on from epoch %d, step %d", progress.epoch + 1, progress.step + 1)
         return progress
 
-    def save(self, run: Run, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Writes a checkpoint."""
-        place = {name: value for name, value in vars(self).items() if name != "saved_at"}
-        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "progress": place}
-        checkpoints.save(run.checkpoint, state, run.identity)
+    def save(self, run: Run, engine: Engine) -> None:
+        """Writes a checkpoint; of several processes, the leading one does."""
+        if engine.team.leads:
+            place = {name: value for name, value in vars(self).items() if name != "saved_at"}
+            checkpoints.save(run.checkpoint, {"engine": engine.state(), "progress": place}, run.identity)
         self.saved_at = time.monotonic()
 
     def add(self, step: int, loss: float, dice: float) -> None:

@@ -36,6 +36,11 @@ class Runs(NamedTuple):
         """(n,) int32, pixels of each run."""
         return self.stop - self.start
 
+    @property
+    def piece_px(self) -> np.ndarray:
+        """(n_pieces,) int64, pixels of each piece."""
+        return np.bincount(self.piece, self.length, self.n_pieces).astype(np.int64)
+
     def first_of_pieces(self) -> np.ndarray:
         """(n_pieces,) positions of the run that each piece begins with."""
         first = np.empty(self.n_pieces, np.intp)
@@ -62,6 +67,42 @@ def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """
     ends = np.cumsum(lengths)
     return np.arange(lengths.sum()) + np.repeat(starts - (ends - lengths), lengths)
+
+
+@compiled
+def lift_runs(
+    labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Take the runs of positive labels out of a raster, which is 0 there afterwards.
+
+    Args:
+        labels: (H, W) int32, in which any two different positive labels are apart.
+        rows: (n,) of the stretches to look at; outside them nothing is read or changed.
+        starts: (n,) first columns.
+        stops: (n,) columns after the last.
+
+    Returns:
+        Rows, first columns, columns after the last, and labels, in the order of the stretches.
+    """
+    capacity = 0
+    for stretch in range(rows.size):
+        capacity += (stops[stretch] - starts[stretch] + 1) // 2
+    row, start, stop = np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+    label = np.empty(capacity, np.int64)
+    runs = 0
+    for stretch in range(rows.size):
+        pixels = labels[rows[stretch], starts[stretch] : stops[stretch]]
+        column = 0
+        while column < pixels.size:
+            begin = column
+            while column < pixels.size and pixels[column] == pixels[begin]:
+                column += 1
+            if pixels[begin] > 0:
+                row[runs], label[runs] = rows[stretch], pixels[begin]
+                start[runs], stop[runs] = starts[stretch] + begin, starts[stretch] + column
+                runs += 1
+        pixels[:] = 0
+    return row[:runs], start[:runs], stop[:runs], label[:runs]
 
 
 @compiled

@@ -15,15 +15,20 @@ The rules are those observed of the challenge's own scorer (version 1.1), odditi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from eaves.compiled import compiled
 from eaves.errors import InputError
 from eaves.overlaps import Overlaps, count_overlaps
 
 MIN_VISIBLE_PX = 100
 """Truth buildings cut off by the end of the map count only from this size on (the challenge's rule)."""
+
+OUTCOMES = np.array(["ignored", "tp", "fp", "fn"], dtype=object)
+IGNORED, TP, FP, FN = range(4)
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,18 @@ def score_tile(
     Raises:
         InputError: The rasters differ in shape, are not integer, or the solution has negative ids.
     """
-    overlaps = _overlaps(truth, solution, out_of_map)
+    return score_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
+
+
+def score_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> TileScore | None:
+    """Count as `score_tile` does, where the overlaps are known already (see `compare`)."""
     if overlaps.truth_ids.size == 0 and overlaps.solution_ids.size == 0:
         return None
     _, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
     return TileScore(
-        tp=int((solution_outcome == "tp").sum()),
-        fp=int((solution_outcome == "fp").sum()),
-        fn=int((truth_outcome == "fn").sum()),
+        tp=int((solution_outcome == TP).sum()),
+        fp=int((solution_outcome == FP).sum()),
+        fn=int((truth_outcome == FN).sum()),
     )
 
 
@@ -102,7 +111,11 @@ def match_buildings(
         `iou` (overlap with the partner or, where there is none, the largest with any building) and
         `outcome` ("tp", "fp", "fn", or "ignored": uncertain, matched with an uncertain one, or not 4-connected).
     """
-    overlaps = _overlaps(truth, solution, out_of_map)
+    return match_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
+
+
+def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> pd.DataFrame:
+    """Make the table of `match_buildings`, where the overlaps are known already (see `compare`)."""
     partner, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
     measure = _measure(overlaps, large_uncertain)
     sides = []
@@ -122,10 +135,27 @@ def match_buildings(
         iou[own[matched][::-1]] = measure[matched][::-1]
         sides.append(
             pd.DataFrame(
-                {"side": side, "id": ids, "area_px": areas, "partner": partner_ids, "iou": iou, "outcome": outcome}
+                {
+                    "side": side,
+                    "id": ids,
+                    "area_px": areas,
+                    "partner": partner_ids,
+                    "iou": iou,
+                    "outcome": OUTCOMES[outcome],
+                }
             )
         )
     return pd.concat(sides, ignore_index=True)
+
+
+def challenge_rules(block: dict[str, Any]) -> dict[str, Any]:
+    """Turns `iou_threshold` and `rules` of the configuration's block `score` into the arguments of `score_tile`.
+
+    Example:
+        >>> challenge_rules({"iou_threshold": 0.45, "rules": "provisional", "boundary_m": 2.0})
+        {'iou_threshold': 0.45, 'large_uncertain': False}
+    """
+    return {"iou_threshold": block["iou_threshold"], "large_uncertain": block["rules"] == "final"}
 
 
 def overall(scores: Iterable[TileScore | None]) -> float:
@@ -143,14 +173,16 @@ def overall(scores: Iterable[TileScore | None]) -> float:
     return float(np.mean(f_scores))
 
 
-def _overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None) -> Overlaps:
+def compare(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None = None) -> Overlaps:
+    """Count the overlaps that every score of a tile is made of; args and raised errors are those of `score_tile`."""
     overlaps = count_overlaps(truth, solution, out_of_map)
     if overlaps.solution_ids.size and overlaps.solution_ids[0] < 0:
         raise InputError(f"the solution has the negative id {overlaps.solution_ids[0]}; only truth may be uncertain")
     return overlaps
 
 
-def _uncertain(overlaps: Overlaps) -> np.ndarray:
+def uncertain(overlaps: Overlaps) -> np.ndarray:
+    """Tell which truth buildings are uncertain: by a negative id, or cut off to fewer than 100 px. (n,) bool."""
     return (overlaps.truth_ids < 0) | (overlaps.truth_cut_off & (overlaps.truth_px < MIN_VISIBLE_PX))
 
 
@@ -158,7 +190,7 @@ def _measure(overlaps: Overlaps, large_uncertain: bool) -> np.ndarray:
     predicted = overlaps.solution_px[overlaps.pair_solution]
     iou = overlaps.pair_px / (overlaps.truth_px[overlaps.pair_truth] + predicted - overlaps.pair_px)
     if large_uncertain:
-        return np.where(_uncertain(overlaps)[overlaps.pair_truth], overlaps.pair_px / predicted, iou)
+        return np.where(uncertain(overlaps)[overlaps.pair_truth], overlaps.pair_px / predicted, iou)
     return iou
 
 
@@ -167,27 +199,33 @@ def _judge(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match greedily; return each prediction's partner (position in truth_ids, -1: none) and both sides' outcomes."""
     partner = np.full(overlaps.solution_ids.size, -1)
-    truth_outcome = np.full(overlaps.truth_ids.size, "fn", dtype=object)
-    solution_outcome = np.full(overlaps.solution_ids.size, "fp", dtype=object)
+    truth_outcome = np.full(overlaps.truth_ids.size, FN)
+    solution_outcome = np.full(overlaps.solution_ids.size, FP)
     if overlaps.truth_ids.size == 0 or overlaps.solution_ids.size == 0:
         return partner, truth_outcome, solution_outcome
 
     whole = overlaps.solution_pieces == 1
-    uncertain = _uncertain(overlaps)
-    truth_outcome[uncertain] = solution_outcome[~whole] = "ignored"
+    unsure = uncertain(overlaps)
+    truth_outcome[unsure] = IGNORED
+    solution_outcome[~whole] = IGNORED
 
     measure = _measure(overlaps, large_uncertain)
     candidates = np.flatnonzero((measure > iou_threshold) & whole[overlaps.pair_solution])
     order = np.lexsort((overlaps.pair_truth[candidates], -measure[candidates], overlaps.pair_solution[candidates]))
-    taken = np.zeros(overlaps.truth_ids.size, bool)
-    for pair in candidates[order]:
-        predicted, building = overlaps.pair_solution[pair], overlaps.pair_truth[pair]
-        if partner[predicted] >= 0 or taken[building]:
-            continue
-        partner[predicted] = building
-        taken[building] = not (large_uncertain and uncertain[building])
-        if uncertain[building]:
-            solution_outcome[predicted] = "ignored"
-        else:
-            truth_outcome[building] = solution_outcome[predicted] = "tp"
+    candidates = candidates[order]
+    _match(overlaps.pair_solution[candidates], overlaps.pair_truth[candidates], large_uncertain & unsure, partner)
+    matched = np.flatnonzero(partner >= 0)
+    certain = ~unsure[partner[matched]]
+    solution_outcome[matched] = np.where(certain, TP, IGNORED)
+    truth_outcome[partner[matched[certain]]] = TP
     return partner, truth_outcome, solution_outcome
+
+
+@compiled
+def _match(predicted: np.ndarray, building: np.ndarray, inexhaustible: np.ndarray, partner: np.ndarray) -> None:
+    """Give each prediction its first candidate that is still free; candidates come best first, in `partner`'s order."""
+    taken = np.zeros(inexhaustible.size, np.bool_)
+    for pair in range(predicted.size):
+        if partner[predicted[pair]] < 0 and not taken[building[pair]]:
+            partner[predicted[pair]] = building[pair]
+            taken[building[pair]] = not inexhaustible[building[pair]]

@@ -34,20 +34,54 @@ def check(config: dict[str, Any], schema_file: Path = SCHEMA) -> None:
 
 def _contradictions(config: dict[str, Any]) -> list[str]:
     """One line for each pair of values that are fine by themselves and cannot be together, which no schema can tell."""
-    prepare, predict, separate = config["prepare"], config["predict"], config["separate"]
+    prepare, sample, predict, separate = (config[name] for name in ("prepare", "sample", "predict", "separate"))
     faults = []
     for key in ("rgb_range", "rgb_percentiles"):
         if prepare[key] != "auto" and prepare[key][0] >= prepare[key][1]:
             faults.append(f"configuration: prepare.{key} is {prepare[key]}: the second must be larger than the first")
+    if sample["micro_batch"] == "auto":
+        if sample["batch"] is None:
+            faults.append(
+                "configuration: sample.micro_batch is auto: then sample.batch must say how many crops a step has"
+            )
+        parts, by = sample["batch"] or 0, "sample.batch"
+    else:
+        parts, by = sample["accumulate"], "sample.accumulate"
+        if sample["batch"] is not None and sample["batch"] != sample["micro_batch"] * parts:
+            faults.append(
+                f"configuration: sample.batch is {sample['batch']}, but sample.micro_batch x sample.accumulate is "
+                f"{sample['micro_batch'] * parts}; set batch to null, or micro_batch to auto"
+            )
+    for stage in ("warmup", "train"):
+        if parts % config[stage]["gpus"]:
+            faults.append(
+                f"configuration: {stage}.gpus is {config[stage]['gpus']}: {by}, {parts}, must be a multiple of it, so "
+                "that each GPU gets as much"
+            )
     if 2 * predict["overlap"] >= predict["window"]:
         faults.append(
             f"configuration: predict.overlap is {predict['overlap']}: less than half of predict.window, "
             f"{predict['window']}; lower the one or raise the other"
         )
+    if config["score"]["size_bins_m2"] != sorted(config["score"]["size_bins_m2"]):
+        faults.append(
+            f"configuration: score.size_bins_m2 is {config['score']['size_bins_m2']}: put it in ascending order"
+        )
     if separate["low"] > separate["high"]:
         faults.append(
             f"configuration: separate.low is {separate['low']}: at most separate.high, {separate['high']}; "
             "lower the one or raise the other"
+        )
+    if separate["tune"] and config["models"]:
+        faults.append(
+            "configuration: separate.tune is true: with `models` there are no training tiles; set it to false, "
+            "and separate.low, high, min_seed_px and min_area_px to what results/tuning/chosen.json of the models' own "
+            "run holds"
+        )
+    if separate["tune"] and separate["strict"]:
+        faults.append(
+            "configuration: separate.tune is true: not together with separate.strict, whose lines between buildings "
+            "depend on all that is on the tile; set one of the two to false"
         )
     return faults
 

@@ -1,48 +1,54 @@
 """Writes and reads the challenge's text format: three lines a tile, the buildings as run lengths.
 
 The lines of a tile are its id, `width,height`, and `label,run,label,run,...` in row-major order, where a label is 0 for
-ground and a run its number of pixels; a run may go on over the end of a row.
+ground and a run its number of pixels; a run may go on over the end of a row. Lines end in a line feed.
+
+Truth files, as the challenge's published tools (visualizer 1.1) make them of GTI, GTL and DSM, have two things more:
+uncertain buildings have negative labels, and where a part of the tile is out of the map, a line in front of the labels
+says which, `OOM-MASK:0,run,1,run,...` with 1 for out of the map.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from typing import NamedTuple
 
 import numpy as np
 
 from eaves.errors import InputError
+from eaves.files import whole
+
+OUT_OF_MAP = "OOM-MASK:"
 
 
-def write(path: str | Path, tiles: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write a submission; the file appears only when it is complete.
+class Place(NamedTuple):
+    """Where a tile is in a file: the number of its first line, from 1, and the byte that the line begins with."""
+
+    line: int
+    byte: int
+
+
+def write(
+    path: str | Path,
+    tiles: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray] | tuple[str, np.ndarray, np.ndarray]],
+) -> None:
+    """Write a submission or a truth file; the file appears only when it is complete.
 
     Args:
-        path: The text file to write, in an existing folder.
-        tiles: The labels of each tile, in the order to be written: (H, W) integers, 0 is ground. Pairs may come from a
-            generator, so that one tile at a time is in memory.
+        path: The text file to write.
+        tiles: The labels of each tile, in the order to be written: (H, W) integers, 0 is ground, negative is uncertain.
+            Pairs may come from a generator, so that one tile at a time is in memory; a third part, (H, W) bool, says of
+            a truth tile where it is out of the map.
 
     Raises:
         InputError: A tile comes twice, has no usable id, or its labels are not a two-dimensional integer raster.
     """
-    path = Path(path)
-    pairs = tiles.items() if isinstance(tiles, Mapping) else tiles
     seen = set()
-    with NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8", newline="\n"
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            for tile, labels in pairs:
-                if tile in seen:
-                    raise InputError(f"{path}: tile {tile} comes twice; a submission has each tile once")
-                seen.add(tile)
-                file.write(_encode(tile, labels))
-            file.close()
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with whole(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for tile, *rasters in tiles.items() if isinstance(tiles, Mapping) else tiles:
+            if tile in seen:
+                raise InputError(f"{path}: tile {tile} comes twice; a submission has each tile once")
+            seen.add(tile)
+            file.write(_encode(tile, *rasters))
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
@@ -62,12 +68,63 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 def read_tiles(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
     """Read a submission tile by tile, as `read` does, with one tile at a time in memory."""
+    for tile, place in _places(path):
+        yield tile, read_tile(path, place)[0]
+
+
+def places(path: str | Path) -> dict[str, Place]:
+    """Find where each tile is, so that tiles can be read one by one in any order.
+
+    Raises:
+        InputError: The file is missing, has no tiles, or one twice.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    found = dict(_places(path))
+    if not found:
+        raise InputError(f"{path}: no tiles; expected three lines each: id, `width,height`, `label,run,...`")
+    return found
+
+
+def read_tile(path: str | Path, place: Place) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read one tile.
+
+    Returns:
+        labels: (H, W) int32, 0 is ground, negative is uncertain.
+        out_of_map: (H, W) bool, or None where the file says nothing of it.
+
+    Raises:
+        InputError: The tile is not in the format.
+    """
+    with Path(path).open("rb") as file:
+        file.seek(place.byte)
+        lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in file)
+        tile = next(lines).strip()
+        where = f"{path}: line {{}}: tile {tile}"
+        number = place.line + 1
+        width, height = _decode_size(where.format(number), next(lines, ""))
+        text = next(lines, "")
+        number += 1
+        out_of_map = None
+        if text.startswith(OUT_OF_MAP):
+            mask = _decode_runs(where.format(number), text.removeprefix(OUT_OF_MAP), width, height)
+            if not np.isin(mask, (0, 1)).all():
+                raise InputError(f"{where.format(number)}: {OUT_OF_MAP} knows 0 and 1 (out of the map) only")
+            out_of_map = mask == 1
+            text = next(lines, "")
+            number += 1
+        return _decode_runs(where.format(number), text, width, height), out_of_map
+
+
+def _places(path: str | Path) -> Iterator[tuple[str, Place]]:
+    """Name the tiles and where they begin, in the order of the file."""
     seen = set()
-    with Path(path).open(encoding="utf-8") as file:
-        number = 0
+    with Path(path).open("rb") as file:
+        number, byte = 0, 0
         for line in file:
             number += 1
-            tile = line.strip()
+            at, byte = byte, byte + len(line)
+            tile = line.decode("utf-8", "replace").strip()
             if not tile:
                 continue
             if "," in tile:
@@ -75,22 +132,32 @@ def read_tiles(path: str | Path) -> Iterator[tuple[str, np.ndarray]]:
             if tile in seen:
                 raise InputError(f"{path}: line {number}: tile {tile} comes twice")
             seen.add(tile)
-            width, height = _decode_size(f"{path}: line {number + 1}: tile {tile}", file.readline())
-            runs = file.readline()
-            yield tile, _decode_runs(f"{path}: line {number + 2}: tile {tile}", runs, width, height)
-            number += 2
+            yield tile, Place(number, at)
+            lines = [file.readline(), file.readline()]
+            if lines[1].startswith(OUT_OF_MAP.encode()):
+                lines.append(file.readline())
+            number, byte = number + len(lines), byte + sum(map(len, lines))
 
 
-def _encode(tile: str, labels: np.ndarray) -> str:
+def _encode(tile: str, labels: np.ndarray, out_of_map: np.ndarray | None = None) -> str:
     if not tile or tile != tile.strip() or any(character in tile for character in ",\r\n"):
         raise InputError(f"tile id {tile!r}: must not be empty, hold a comma or a line break, or start or end blank")
     if labels.ndim != 2 or labels.size == 0 or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"tile {tile}: labels are {labels.shape} {labels.dtype}, but must be (H, W) integers")
+    height, width = labels.shape
+    hidden = ""
+    if out_of_map is not None and out_of_map.any():
+        if out_of_map.shape != labels.shape:
+            raise InputError(f"tile {tile}: out_of_map is {out_of_map.shape}, but the labels are {labels.shape}")
+        hidden = f"{OUT_OF_MAP}{_encode_runs(out_of_map.astype(np.uint8))}\n"
+    return f"{tile}\n{width},{height}\n{hidden}{_encode_runs(labels)}\n"
+
+
+def _encode_runs(labels: np.ndarray) -> str:
     flat = labels.ravel()
     starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
     runs = np.stack([flat[starts].astype(np.int64), np.diff(starts, append=flat.size)], axis=1)
-    height, width = labels.shape
-    return f"{tile}\n{width},{height}\n{','.join(map(str, runs.ravel().tolist()))}\n"
+    return ",".join(map(str, runs.ravel().tolist()))
 
 
 def _integers(where: str, line: str) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from eaves.ids import number_ids
+
 # Prepared rasters are int16: colours 0..255 and height above ground in centimetres, so that a tile can be mapped
 # into memory and a crop costs no more than copying its bytes. 1 cm is far below any height model's accuracy.
 NODATA = -32768
@@ -110,8 +112,8 @@ def signed_truth(gti: np.ndarray, gtl: np.ndarray | None) -> np.ndarray:
     truth = gti.astype(np.int32)
     if gtl is None:
         return truth
-    ids, flat = np.unique(truth, return_inverse=True)
-    uncertain = np.bincount(flat.ravel(), weights=(gtl == GTL_UNCERTAIN).ravel(), minlength=len(ids))
-    total = np.bincount(flat.ravel(), minlength=len(ids))
+    ids, number = number_ids(truth.ravel())
+    total = np.bincount(number, minlength=len(ids))
+    uncertain = np.bincount(number[(gtl == GTL_UNCERTAIN).ravel()], minlength=len(ids))
     signs = np.where((2 * uncertain > total) & (ids > 0), -1, 1)
-    return (ids * signs).astype(np.int32)[flat].reshape(truth.shape)
+    return (ids * signs).astype(np.int32)[number].reshape(truth.shape)

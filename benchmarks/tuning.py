@@ -1,0 +1,58 @@
+"""Times the search over the separation's thresholds against separating and scoring one combination after the other.
+
+On a generated tile. The search does all combinations of config.yaml; the plain way does some of them, drawn by chance,
+with this library's own fast functions, and is scaled up. Both run alternately, and must count alike.
+"""
+
+import argparse
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+from _timing import compare
+from separation import make_probability
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+from eaves import settings
+from eaves.instances import separate
+from eaves.overlaps import TruthSide
+from eaves.scoring import challenge_rules, score_tile
+from eaves.search import count_outcomes
+from eaves.thresholds import combinations
+
+
+def main() -> None:
+    """Print the two medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=2048, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--buildings", type=int, default=870, help="number of boxes (default: %(default)s)")
+    parser.add_argument("--noise", type=float, default=0.5, help="0: clean edges, 2: ragged (default: %(default)s)")
+    parser.add_argument("--sample", type=int, default=40, help="combinations one by one (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="alternating runs of each (default: %(default)s)")
+    arguments = parser.parse_args()
+
+    blocks = settings.section(None, "separate", "tune", "score")
+    rules, searched = challenge_rules(blocks["score"]), combinations(blocks["tune"], blocks["separate"])
+    probability = make_probability(arguments.size, arguments.buildings, arguments.noise, seed=1)
+    truth = separate(make_probability(arguments.size, arguments.buildings, 0, seed=1), low=0.5)
+    picked = sorted(random.Random(1).sample(range(len(searched)), arguments.sample))
+
+    def ours() -> np.ndarray:
+        return count_outcomes(probability, TruthSide(truth), searched, rules)
+
+    def plain() -> list[list[int]]:
+        scores = [score_tile(truth, separate(probability, *searched[place]), **rules) for place in picked]
+        return [[score.tp, score.fp, score.fn, 1] for score in scores if score is not None]
+
+    if ours()[picked].tolist() != plain():  # compiles, too
+        sys.exit("the two disagree")
+    ours_s, sample_s = compare(ours, plain, arguments.runs)
+    plain_s = sample_s / arguments.sample * len(searched)
+    print(f"{arguments.size} px, {len(searched)} combinations")
+    print(f"one by one {plain_s:7.2f} s   ({arguments.sample} timed)")
+    print(f"eaves      {ours_s:7.2f} s   {plain_s / ours_s:.0f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Every encoder the winner used or tried, and two other families, with both decoders: train, resume, predict."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+from test_training import CPU, MAIN, crops, run_of
+
+from eaves import devices, inference, model
+from eaves.decoders import BLOCKS
+from eaves.engine import Engine
+
+ENCODERS = [
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "inception_v3",
+    "inception_resnet_v2",
+    "tf_efficientnet_lite0",
+    "convnext_atto",
+]
+ODD = (77, 101)
+
+
+@pytest.mark.parametrize("decoder", BLOCKS)
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_it_trains_resumes_and_predicts(tmp_path, encoder, decoder):
+    devices.make_repeatable(1, threads=1)
+    settings = run_of(tmp_path).settings
+    predict = {"window": 96, "overlap": 32, "flips": True, "precision": "fp32"}
+    batches = [crops(1, 2, size=88), crops(3, 4, size=88)]
+
+    engine = Engine(model.build(encoder, decoder).train(), settings, 4, CPU)
+    engine.learning_rate(1e-3)
+    before = [parameter.detach().clone() for parameter in engine.network.parameters()]
+    engine.step(batches[:1], MAIN)
+    kept = deepcopy(engine.state())
+    loss, _ = engine.step(batches[1:], MAIN)
+    # timm's residual blocks start as nothing but their shortcuts: all of them move from the second step on.
+    assert all(not torch.equal(old, new) for old, new in zip(before, engine.network.parameters(), strict=True))
+
+    resumed = Engine(model.build(encoder, decoder).train(), settings, 4, CPU)
+    resumed.restore(kept)
+    assert torch.equal(resumed.step(batches[1:], MAIN)[0], loss)
+    ends = resumed.network.state_dict()
+    assert all(torch.equal(value, ends[name]) for name, value in engine.network.state_dict().items())
+
+    image = np.random.default_rng(1).integers(0, 255, (*ODD, 4)).astype(np.int16)
+    scales = {"input": settings["input"], "predict": predict}
+    strips = list(inference.predict_strips(engine.network.eval(), image, 4, scales, CPU))
+    probability = np.concatenate([strip for _, strip in strips])
+    assert probability.shape == ODD
+    assert ((probability >= 0) & (probability <= 1)).all()

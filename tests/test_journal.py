@@ -1,0 +1,36 @@
+"""What training tells of itself: a line an epoch, TensorBoard's curves and pictures."""
+
+import logging
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_training import CPU, network, run_of
+
+from eaves import training
+from eaves.run import Phase
+
+PHASES = [Phase("main", 2, 0.02, 1.0, 1.0), Phase("final", 1, 0.002, 1.5, 0.5)]
+
+
+def test_curves_and_pictures(tmp_path, caplog):
+    run = run_of(tmp_path, PHASES)
+    run = run.__class__(**vars(run) | {"journal": tmp_path / "journal"})
+    caplog.set_level(logging.INFO, "eaves")
+    history = training.train(network(), run, CPU)
+    events = EventAccumulator(str(run.journal), {"images": 0, "scalars": 0}).Reload()
+    assert len(events.Scalars("step/loss")) == 18
+    losses = [event.value for event in events.Scalars("epoch/val_loss")]
+    assert losses == pytest.approx([row["val_loss"] for row in history], rel=1e-5)
+    assert [event.step for event in events.Scalars("epoch/loss")] == [6, 12, 18]
+    pictures = events.Tags()["images"]
+    assert pictures[0] == "held out/0 tile-7"
+    assert (events.Images(pictures[0])[0].width, events.Images(pictures[0])[0].height) == (96, 32)
+    said = [line for line in caplog.messages if line.startswith("epoch")]
+    assert len(said) == 3
+    assert "crops/s" in said[0]
+    assert said[-1].endswith("00:00 left")
+
+
+def test_a_run_without_a_journal_writes_none(tmp_path):
+    training.train(network(), run_of(tmp_path, PHASES), CPU)
+    assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"train-0"}

@@ -1,0 +1,109 @@
+"""How many crops are computed at a time: the largest number that fits, or an error that names what would."""
+
+import pytest
+import torch
+from test_training import CPU, network, run_of, tile
+
+from eaves import micro_batch, model
+from eaves.engine import Engine
+from eaves.errors import InputError
+from eaves.team import Team
+
+GPU = torch.device("cuda")
+
+
+def settings_of(tmp_path, **sample):
+    return run_of(tmp_path, **{"micro_batch": "auto", "accumulate": 1, "batch": 12} | sample).settings
+
+
+def resolve(settings, device=CPU, team=None, net=None):
+    return micro_batch.resolve(net or network(), settings, 4, [tile(1)], device, team or Team())
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """A pretended GPU that holds so many crops of 32 px: real steps on the CPU, which fail where one has more."""
+    room = {"crops": 4}
+
+    def step(engine, batches, phase):
+        if sum(batch.images.shape[0] * batch.images.shape[1] ** 2 for batch in batches) > room["crops"] * 32**2:
+            raise torch.OutOfMemoryError
+        return original(engine, batches, phase)
+
+    def start(engine, network, settings, channels, device, team=None):
+        initialise(engine, network, settings, channels, CPU, team)
+
+    original, initialise = Engine.step, Engine.__init__
+    monkeypatch.setattr(Engine, "step", step)
+    monkeypatch.setattr(Engine, "__init__", start)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_, **__: tensor.clone())
+    return room
+
+
+@pytest.mark.parametrize(("crops", "expected"), [(100, 12), (11, 6), (5, 4), (1, 1)])
+def test_the_largest_that_fits_is_taken_and_the_batch_stays(tmp_path, card, crops, expected):
+    card["crops"] = crops
+    sample = resolve(settings_of(tmp_path), GPU)
+    assert (sample["micro_batch"], sample["accumulate"]) == (expected, 12 // expected)
+
+
+def test_trying_changes_nothing(tmp_path, card):
+    net = network()
+    resolve(settings_of(tmp_path), GPU, net=net)
+    for name, value in network().state_dict().items():
+        assert torch.equal(value, net.state_dict()[name])
+
+
+def test_every_gpu_of_a_team_gets_as_much(tmp_path, card, monkeypatch):
+    monkeypatch.setattr(Team, "agree", lambda team, value, device: value)
+    card["crops"] = 100
+    assert resolve(settings_of(tmp_path), GPU, Team(0, 3))["accumulate"] == 3
+
+
+@pytest.mark.parametrize(
+    ("crops", "said"),
+    [
+        (3, "micro_batch 6 of 32 px; sample.micro_batch: 3 with sample.accumulate: 2 would fit"),
+        (1, "sample.micro_batch: 1 with sample.accumulate: 6 would fit"),
+        (0, "nothing smaller fits either"),
+    ],
+)
+def test_out_of_memory_names_what_would_fit(tmp_path, card, crops, said, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    card["crops"] = crops
+    settings = settings_of(tmp_path, micro_batch=6, batch=None)
+    message = micro_batch.too_large(network(), settings, 4, [tile(1)], GPU)
+    assert "out of memory on cuda" in message
+    assert said in message
+
+
+def test_smaller_crops_are_named_where_not_one_fits(tmp_path, card, monkeypatch):
+    card["crops"] = 1
+    with pytest.raises(InputError, match=r"sample.crop_px: 32 with sample.micro_batch: 1 would fit"):
+        resolve(settings_of(tmp_path, crop_px=64), GPU)
+
+
+def test_on_the_cpu_a_step_stays_within_its_memory(tmp_path, monkeypatch):
+    per_crop = micro_batch.activation_bytes(network(), 4, 32)
+    monkeypatch.setattr(micro_batch, "CPU_BYTES", 5 * per_crop)
+    assert resolve(settings_of(tmp_path))["micro_batch"] == 4
+    monkeypatch.setattr(micro_batch, "CPU_BYTES", per_crop - 1)
+    with pytest.raises(InputError, match="out of memory on cpu"):
+        resolve(settings_of(tmp_path))
+
+
+def test_activations_are_counted_as_they_are():
+    """A convolution of 4 to 6 channels, batch norm, ReLU and a convolution to 1: the inputs of each are kept."""
+    pixels, floats = 32 * 32, 4
+    expected = pixels * floats * (4 + 6 + 6)  # what the convolutions and batch norm take in; ReLU keeps its output
+    assert expected <= micro_batch.activation_bytes(network(), 4, 32) <= 1.1 * expected
+    winner = model.build("resnet34")
+    whole, half = (micro_batch.activation_bytes(winner, 4, size) for size in (512, 256))
+    assert whole == pytest.approx(4 * half, rel=0.02)
+
+
+def test_numbers_are_left_alone_but_must_be_shared_evenly(tmp_path):
+    fixed = settings_of(tmp_path, micro_batch=3, accumulate=4, batch=None)
+    assert resolve(fixed) == fixed["sample"]
+    with pytest.raises(InputError, match="choose a multiple of 3"):
+        resolve(fixed, team=Team(0, 3))

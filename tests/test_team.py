@@ -1,0 +1,146 @@
+"""Two processes that train one network end where one process does with the same batch, up to rounding."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from test_training import network, run_of
+
+from eaves import devices, team, training, weights
+from eaves.errors import InputError
+from eaves.run import Phase
+
+CPU = torch.device("cpu")
+PHASES = [Phase("main", 2, 1e-2, 1.0, 1.0), Phase("final", 1, 1e-3, 1.5, 0.5)]
+
+
+def member(team, device, folder, changes):
+    """What each process does: train for three epochs of three steps; the leading one writes the model."""
+    devices.make_repeatable(1, threads=1)
+    learning = network()
+    run = run_of(folder, PHASES, micro_batch=1, accumulate=4, **changes)
+    history = training.train(learning, run, device, team)
+    if team.leads:
+        weights.save_model(folder / "model.safetensors", learning, {"history": history})
+
+
+def lone(folder, changes):
+    """The same in a process of its own, so that a signal or a fault ends that one."""
+    team.launch([CPU, CPU], member, folder, changes)
+
+
+def trained(folder, processes, changes):
+    team.launch([CPU] * processes, member, folder, changes)
+    return weights.read_model(folder / "model.safetensors")
+
+
+def assert_close(one, other):
+    assert one[0].keys() == other[0].keys()
+    for name, value in one[0].items():
+        if "num_batches" not in name:
+            torch.testing.assert_close(
+                value, other[0][name], atol=2e-4, rtol=1e-3, msg=lambda said, name=name: f"{name}: {said}"
+            )
+    for row, same in zip(one[1]["history"], other[1]["history"], strict=True):
+        figures = [name for name, value in row.items() if isinstance(value, float)]
+        assert [row[name] for name in figures] == pytest.approx([same[name] for name in figures], rel=1e-3)
+
+
+@pytest.mark.parametrize("batch_norm", ["all", "first"])
+def test_two_processes_train_as_one(tmp_path, batch_norm):
+    changes = {"optimize": {"batch_norm": batch_norm}}
+    alone = trained(tmp_path / "alone", 1, changes)
+    together = trained(tmp_path / "together", 2, changes)
+    assert_close(together, alone)
+    assert any(not torch.equal(value, together[0][name]) for name, value in network().state_dict().items())
+
+
+def test_batch_norm_synchronised_is_that_of_the_batch_of_all(tmp_path):
+    """Two processes with one crop each, against one process with two crops at a time."""
+    pairs = {"micro_batch": 2, "accumulate": 2}
+    devices.make_repeatable(1, threads=1)
+    alone = network()
+    run = run_of(tmp_path / "alone", PHASES, **pairs)
+    history = training.train(alone, run, CPU)
+    together = trained(tmp_path / "together", 2, {"optimize": {"batch_norm": "sync"}})
+    assert_close(together, (alone.state_dict(), {"history": history}))
+
+
+def test_a_step_is_shared_out_whole_and_once():
+    run = run_of(Path(), micro_batch=1, accumulate=4)
+    whole = [batch.images for batch in run.sampler.draw(0, 1)]
+    shares = [[batch.images for batch in run.sampler.draw(0, 1, rank, 2)] for rank in (0, 1)]
+    assert [len(share) for share in shares] == [2, 2]
+    for number, images in enumerate(whole):
+        assert torch.equal(images, shares[number % 2][number // 2])
+
+
+def start(folder, changes):
+    process = multiprocessing.get_context("fork").Process(target=lone, args=(folder, changes))
+    process.start()
+    return process
+
+
+def wait_for(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def children(pid):
+    listed = os.popen(f"ps -o pid= --ppid {pid}").read().split()
+    return [int(one) for one in listed if b"spawn_main" in _command(one)]
+
+
+def _command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def test_a_team_ends_together_and_goes_on_where_it_was(tmp_path):
+    """Ended three times: the leading process killed, the other one killed, and both asked to stop."""
+    often = {"minutes": 0, "crops_per_tile": 60}
+    whole = trained(tmp_path / "whole", 2, often)
+    folder = tmp_path / "stopped"
+    checkpoint = folder / "train-0.pt"
+    for end in ("leader", "other", "asked"):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = start(folder, often)
+        wait_for(lambda before=before: checkpoint.exists() and checkpoint.stat().st_mtime_ns > before)
+        others = children(process.pid)
+        assert len(others) == 1
+        if end == "asked":
+            process.terminate()
+        else:
+            os.kill(process.pid if end == "leader" else others[0], signal.SIGKILL)
+        process.join(60)
+        assert process.exitcode == 143 if end == "asked" else process.exitcode != 0
+        wait_for(lambda others=others: not _command(others[0]))
+        assert not (folder / "model.safetensors").exists()
+    resumed = trained(folder, 2, often)
+    assert all(torch.equal(value, resumed[0][name]) for name, value in whole[0].items())
+
+
+def broken(team, device):
+    raise InputError("tiles/A_1: no such tile")
+
+
+def test_a_fault_of_the_input_is_the_leaders_error():
+    with pytest.raises(InputError, match="no such tile"):
+        team.launch([CPU, CPU], broken)
+
+
+def test_one_device_starts_no_process():
+    assert team.launch([CPU], lambda alone, device, value: (alone.size, alone.leads, device, value), 7) == (
+        1,
+        True,
+        CPU,
+        7,
+    )

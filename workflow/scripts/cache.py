@@ -1,0 +1,58 @@
+"""Lists the trained folds that are kept in the cache, newest first, and removes those that are no longer wanted.
+
+  python workflow/scripts/cache.py                      what is there
+  python workflow/scripts/cache.py --remove 3f9a 77b0   these, by the beginning of their keys
+  python workflow/scripts/cache.py --older-than 90      those that were trained more than 90 days ago
+  python workflow/scripts/cache.py --clear              all
+
+The folder is the one that Snakemake uses here: $SNAKEMAKE_OUTPUT_CACHE, or ~/.cache/eaves/folds. Results that link to
+what was removed are trained again when they are next needed.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from eaves import console
+from eaves.errors import InputError
+from eaves.fold_cache import default_folder, entries, remove
+
+DAY_S = 24 * 3600
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prints one line per entry; with an option, removes some first."""
+    folder = arguments.folder or default_folder()
+    table = entries(folder)
+    unwanted = pd.Series(arguments.clear, index=table.index)
+    if arguments.older_than is not None:
+        unwanted |= table["trained_s"] < time.time() - arguments.older_than * DAY_S
+    for start in arguments.remove:
+        chosen = table["key"].str.startswith(start)
+        if not chosen.any():
+            raise InputError(f"{folder}: no entry begins with {start}")
+        unwanted |= chosen
+    for key in table.loc[unwanted, "key"]:
+        remove(folder, key)
+    if unwanted.any():
+        console.LOG.info("removed %d of %d entries", unwanted.sum(), len(table))
+    table = table[~unwanted]
+    if len(table):
+        shown = table.assign(
+            key=table["key"].str[:8],
+            MB=(table["bytes"] / 1e6).round(1),
+            trained=pd.to_datetime(table["trained_s"], unit="s").dt.strftime("%Y-%m-%d %H:%M"),
+        )
+        print(shown[["key", "trained", "MB", "stage", "fold", "network", "epochs", "val_loss"]].to_string(index=False))
+    console.LOG.info("%d entries, %.1f MB in %s", len(table), table["bytes"].sum() / 1e6, folder)
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--folder", type=Path, help="the cache (default: as said above)")
+    parser.add_argument("--remove", nargs="+", default=[], metavar="KEY", help="beginnings of keys")
+    parser.add_argument("--older-than", type=float, metavar="DAYS", help="remove what was trained before that")
+    parser.add_argument("--clear", action="store_true", help="remove everything")
+    console.run(main, parser.parse_args())

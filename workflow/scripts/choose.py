@@ -1,0 +1,93 @@
+"""Chooses the separation's thresholds from the tables that tune.py wrote, and says what the choice gains.
+
+The gain on the tiles that the choice was made on is larger than what new tiles will see. The honest figure is the
+cross-validated one: chosen without a fold, and scored on it.
+
+  python workflow/scripts/choose.py --folds results/folds/folds.csv --folder tuning counts.csv
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pandas as pd
+
+from eaves import console, settings
+from eaves.choice import choose, cross_validate, f_scores, mean_over_tiles, read_counts
+from eaves.errors import InputError
+from eaves.files import whole
+from eaves.heatmaps import draw
+from eaves.search import COUNTS
+from eaves.thresholds import Thresholds, combinations
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Reads the tables; writes surface.csv, chosen.json and surface.png."""
+    blocks = settings.section(arguments.settings, "separate", "tune", "score")
+    searched = combinations(blocks["tune"], blocks["separate"])
+    tolerance = blocks["tune"]["tolerance"]
+    configured = Thresholds(*(blocks["separate"][name] for name in Thresholds._fields))
+    tiles, counts = read_counts(arguments.tables, searched)
+    fold_of = pd.read_csv(arguments.folds, dtype={"tile": str}).set_index("tile")["fold"]
+    missing = sorted(set(tiles) - set(fold_of.index))
+    if missing:
+        raise InputError(f"{arguments.folds}: no fold for {', '.join(missing)}; give the table of these tiles")
+
+    f_score = f_scores(counts)
+    mean = mean_over_tiles(f_score)
+    before, after = searched.index(configured), choose(f_score, searched, configured, tolerance)
+    gain = cross_validate(f_score, fold_of[tiles].to_numpy(), searched, configured, tolerance)
+    surface = pd.DataFrame(searched, columns=list(Thresholds._fields)).assign(
+        f_score=mean, **dict(zip(COUNTS, counts.sum(axis=0).T, strict=True))
+    )
+    report: dict[str, Any] = {
+        "separation": searched[after]._asdict(),
+        "configured": configured._asdict(),
+        "f_score": {
+            "configured": round(float(mean[before]), 6),
+            "chosen": round(float(mean[after]), 6),
+            "gain": round(float(mean[after] - mean[before]), 6),
+        },
+        "cross_validated": {
+            "f_score": round(gain.f_score, 6),
+            "gain": round(gain.f_score - float(mean[before]), 6),
+            "without_fold": {str(fold): searched[place]._asdict() for fold, place in gain.chosen.items()},
+        },
+        "tiles": len(tiles),
+        "combinations": len(searched),
+        "rules": {name: blocks["score"][name] for name in ("iou_threshold", "rules")},
+    }
+    with whole(arguments.folder / "surface.csv") as temporary:
+        surface.rename(columns={"scored": "tiles"}).to_csv(temporary, index=False, float_format="%.6f")
+    with whole(arguments.folder / "surface.png") as temporary:
+        cv2.imwrite(str(temporary), draw(surface, searched[after], configured, notes(report))[..., ::-1])
+    with whole(arguments.folder / "chosen.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+    for line in notes(report):
+        console.LOG.info("%s", line)
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """What was found, in words: one line for the values before, one for those chosen, one for the gain."""
+
+    def words(values: dict[str, Any]) -> str:
+        return ", ".join(f"{name} {value:g}" for name, value in values.items())
+
+    f_score, validated = report["f_score"], report["cross_validated"]
+    return [
+        f"configured: F {f_score['configured']:.4f} with {words(report['configured'])}",
+        f"chosen: F {f_score['chosen']:.4f} with {words(report['separation'])}",
+        f"gain on {report['tiles']} training tiles, out of fold: {f_score['gain']:+.4f}; "
+        f"on tiles that the choice was not made on: {validated['gain']:+.4f} (cross-validated)",
+    ]
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--folds", type=Path, required=True, help="folds.csv: the choice is cross-validated by them")
+    parser.add_argument("--folder", type=Path, required=True, help="where surface.csv, surface.png and chosen.json go")
+    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("tables", type=Path, nargs="+", help="tables that tune.py wrote")
+    console.run(main, parser.parse_args())

@@ -1,0 +1,106 @@
+"""Makes figures of measured tiles: of a single one, of a group of tiles, or of all."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from eaves.metrics.average_precision import RECALLS, average_precision, curve
+from eaves.metrics.detection import THRESHOLDS, Counts, by_size, count
+from eaves.metrics.matching import LOWEST_IOU, joined
+from eaves.metrics.measure import Measured
+from eaves.metrics.pixels import Pixels
+
+DIGITS = 6
+CURVE_AT = (0.5, 0.75)
+"""IoU thresholds of the curves that are written: COCO's AP50 and AP75."""
+
+
+def pooled(parts: Iterable[Measured]) -> Measured:
+    """Put the buildings and pixels of several tiles together, in the order given."""
+    parts = list(parts)
+    return Measured(
+        matches=joined([part.matches for part in parts]),
+        pixels=sum((part.pixels for part in parts), Pixels()),
+        merged=sum(part.merged for part in parts),
+        split=sum(part.split for part in parts),
+    )
+
+
+def figures(measured: Measured) -> dict[str, float | int | None]:
+    """Compute the figures of one tile, or of several that were pooled.
+
+    Returns:
+        `average_precision`: COCO's AP, the mean over IoU 0.50:0.05:0.95; `_50`, `_75`: at one threshold;
+        `boundary_average_precision`: the same with the boundary IoU; `mean_f_score`: mean of F over the thresholds;
+        `panoptic_quality`, `segmentation_quality`, `recognition_quality` at IoU 0.5;
+        `boundary_iou`: mean over the matches at IoU 0.5; `pixel_f_score`, `pixel_iou`; `merged`, `split`: counts.
+        None where a figure is not defined: nothing to find, or no confidence for average precision.
+    """
+    matches = measured.matches
+    at_half = count(matches, LOWEST_IOU)
+    precisions = [average_precision(matches, threshold) for threshold in THRESHOLDS]
+    near = [average_precision(matches, threshold, boundary=True) for threshold in THRESHOLDS]
+    return {
+        "average_precision": _mean(precisions),
+        "average_precision_50": _rounded(precisions[0]),
+        "average_precision_75": _rounded(precisions[5]),
+        "boundary_average_precision": _mean(near),
+        "mean_f_score": _mean([count(matches, threshold).f_score for threshold in THRESHOLDS]),
+        "panoptic_quality": _rounded(at_half.panoptic_quality),
+        "segmentation_quality": _rounded(at_half.segmentation_quality),
+        "recognition_quality": _rounded(at_half.f_score),
+        "boundary_iou": _rounded(matches.boundary_iou[matches.iou > 0].mean() if at_half.tp else None),
+        "pixel_f_score": _rounded(measured.pixels.f_score),
+        "pixel_iou": _rounded(measured.pixels.iou),
+        "merged": measured.merged,
+        "split": measured.split,
+    }
+
+
+def rows_by_iou(measured: Measured) -> list[dict[str, Any]]:
+    """Give a row per IoU threshold: counts, precision, recall, F, and the panoptic quality with this threshold."""
+    found = ((float(np.round(threshold, 2)), count(measured.matches, threshold)) for threshold in THRESHOLDS)
+    return [
+        {"iou": threshold, **_row(counts), "panoptic_quality": _rounded(counts.panoptic_quality)}
+        for threshold, counts in found
+    ]
+
+
+def rows_by_size(measured: Measured, edges_m2: list[float]) -> list[dict[str, Any]]:
+    """Give a row per bin of area, at IoU 0.5; the last bin is open."""
+    return [
+        {"from_m2": low, "to_m2": high if np.isfinite(high) else None, **_row(counts)}
+        for low, high, counts in by_size(measured.matches, edges_m2)
+    ]
+
+
+def rows_of_curve(measured: Measured) -> Iterator[dict[str, Any]]:
+    """Give the points of the curve of precision over recall, at IoU 0.5 and 0.75; none where AP is not defined."""
+    for threshold in CURVE_AT:
+        if average_precision(measured.matches, threshold) is not None:
+            _, precision, confidence = curve(measured.matches, threshold)
+            for point in range(RECALLS.size):
+                sure = None if np.isnan(confidence[point]) else _rounded(confidence[point])
+                at = {"recall": _rounded(RECALLS[point]), "precision": _rounded(precision[point]), "confidence": sure}
+                yield {"iou": threshold, **at}
+
+
+def _row(counts: Counts) -> dict[str, Any]:
+    return {
+        "tp": counts.tp,
+        "fp": counts.fp,
+        "fn": counts.fn,
+        "precision": _rounded(counts.precision),
+        "recall": _rounded(counts.recall),
+        "f_score": _rounded(counts.f_score),
+    }
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _rounded(float(np.mean(known))) if known else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), DIGITS)

@@ -1,0 +1,100 @@
+"""Matches predictions and truth once, so that what follows at any IoU threshold can be read off a few numbers each."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from eaves.overlaps import Overlaps
+from eaves.scoring import uncertain
+
+LOWEST_IOU = 0.5
+"""From this IoU on, a building has one partner at most, since the buildings of one side do not overlap."""
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The certain truth buildings and the predictions of one tile or several, 16 and 40 bytes each.
+
+    At a threshold t >= 0.5 a prediction is a true positive if `iou >= t`, else ignored if `ignored >= t`, else a false
+    positive; a truth building is found if `truth_iou >= t`.
+
+    Attributes:
+        truth_iou: (n,) float64, IoU with the matched prediction, 0 where none is.
+        truth_m2: (n,) float64, visible area.
+        confidence: (m,) float64, of each prediction, NaN where not known.
+        iou: (m,) float64, IoU with the matched truth building, 0 where none is.
+        boundary_iou: (m,) float64, boundary IoU with it, 0 where none is.
+        ignored: (m,) float64, share of the visible pixels that lies on uncertain buildings; 1 where none is visible.
+        size_m2: (m,) float64, visible area; of a matched prediction that of its partner, whose size decides.
+    """
+
+    truth_iou: np.ndarray
+    truth_m2: np.ndarray
+    confidence: np.ndarray
+    iou: np.ndarray
+    boundary_iou: np.ndarray
+    ignored: np.ndarray
+    size_m2: np.ndarray
+
+    def only(self, truth: np.ndarray, predictions: np.ndarray) -> "Matches":
+        """Keep some buildings; (n,) and (m,) bool."""
+        parts = {name: truth if name in ("truth_iou", "truth_m2") else predictions for name in _NAMES}
+        return Matches(**{name: getattr(self, name)[kept] for name, kept in parts.items()})
+
+
+_NAMES = tuple(field.name for field in fields(Matches))
+
+
+def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[Matches, np.ndarray]:
+    """Match the buildings of a tile at an IoU of at least 0.5.
+
+    How it works: above 0.5 partners are unique. At exactly 0.5 two predictions can each be half of a truth building;
+    then the more confident one has it, as in COCO. Such ties never reach above 0.5, so that one matching serves for all
+    thresholds.
+
+    Args:
+        overlaps: of the tile.
+        confidence: (m,) one per prediction, by ascending id, as in `overlaps`; NaN where not known.
+        pixel_m2: area of a pixel.
+
+    Returns:
+        The matches, with `boundary_iou` still 0; and (k,) bool, which pairs of `overlaps` are the matched ones.
+    """
+    unsure = uncertain(overlaps)
+    truth_px, px = overlaps.truth_px.astype(np.float64), overlaps.solution_visible_px.astype(np.float64)
+    shared_px = overlaps.pair_px.astype(np.float64)
+    of_truth, of_prediction = overlaps.pair_truth, overlaps.pair_solution
+    pair_iou = shared_px / (truth_px[of_truth] + px[of_prediction] - shared_px)
+
+    candidates = np.flatnonzero((pair_iou >= LOWEST_IOU) & ~unsure[of_truth])
+    rank = np.argsort(np.argsort(-confidence, kind="stable"), kind="stable")  # NaN comes last, in the order of the ids
+    order = candidates[np.lexsort((-pair_iou[candidates], rank[of_prediction[candidates]]))]
+    order = order[_first(of_prediction[order])]
+    matched = np.zeros(pair_iou.size, bool)
+    matched[order[_first(of_truth[order])]] = True
+
+    truth_iou, iou = np.zeros(truth_px.size), np.zeros(px.size)
+    truth_iou[of_truth[matched]] = iou[of_prediction[matched]] = pair_iou[matched]
+    on_unsure = np.bincount(of_prediction, np.where(unsure[of_truth], shared_px, 0), px.size)
+    size = px.copy()
+    size[of_prediction[matched]] = truth_px[of_truth[matched]]
+    found = Matches(
+        truth_iou=truth_iou[~unsure],
+        truth_m2=truth_px[~unsure] * pixel_m2,
+        confidence=confidence,
+        iou=iou,
+        boundary_iou=np.zeros(px.size),
+        ignored=np.divide(on_unsure, px, out=np.ones(px.size), where=px > 0),
+        size_m2=size * pixel_m2,
+    )
+    return found, matched
+
+
+def joined(parts: list[Matches]) -> Matches:
+    """Put the buildings of several tiles together, in the order given."""
+    return Matches(**{name: np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in _NAMES})
+
+
+def _first(values: np.ndarray) -> np.ndarray:
+    """Positions where a value comes for the first time, ascending."""
+    return np.sort(np.unique(values, return_index=True)[1])

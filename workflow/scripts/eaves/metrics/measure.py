@@ -1,0 +1,71 @@
+"""Measures one tile: from rasters to the few numbers that all figures are made of."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eaves.metrics.boundary import boundary_iou
+from eaves.metrics.confidence import mean_probability
+from eaves.metrics.matching import Matches, match
+from eaves.metrics.merging import count_merged, count_split
+from eaves.metrics.pixels import Pixels, count_pixels
+from eaves.overlaps import Overlaps
+from eaves.scoring import compare
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a tile once its rasters are gone.
+
+    Attributes:
+        matches: its buildings.
+        pixels: its building pixels.
+        merged: predictions that merge buildings.
+        split: truth buildings that are split.
+    """
+
+    matches: Matches
+    pixels: Pixels
+    merged: int
+    split: int
+
+
+def measure_tile(
+    truth: np.ndarray,
+    solution: np.ndarray,
+    out_of_map: np.ndarray | None = None,
+    probability: np.ndarray | None = None,
+    pixel_m: float = 0.5,
+    boundary_m: float = 2.0,
+) -> tuple[Measured, Overlaps]:
+    """Measure a tile.
+
+    Args:
+        truth: (H, W) integer instance ids; 0 is ground, a negative id an uncertain building.
+        solution: (H, W) integer instance ids, 0 is ground.
+        out_of_map: (H, W) bool, True where there is no height data; None where there is some everywhere.
+        probability: (H, W), probability of a building, 0..1; None where not known.
+        pixel_m: edge of a pixel, metres.
+        boundary_m: how far from the outline the boundary IoU looks, metres; rounded to pixels, at least one.
+
+    Returns:
+        What was measured, and the overlaps, which the challenge's score can be computed from.
+
+    Raises:
+        InputError: The rasters differ in shape or are no labels, or a building has no probability.
+    """
+    overlaps = compare(truth, solution, out_of_map)
+    confidence = np.full(overlaps.solution_ids.size, np.nan)
+    if probability is not None:
+        confidence = mean_probability(solution, probability)
+    matches, matched = match(overlaps, confidence, pixel_m**2)
+    pairs = np.flatnonzero(matched)
+    if pairs.size:
+        near = boundary_iou(truth, solution, overlaps, pairs, boundary_px(boundary_m, pixel_m), out_of_map)
+        matches.boundary_iou[overlaps.pair_solution[pairs]] = near
+    return Measured(matches, count_pixels(overlaps), count_merged(overlaps), count_split(overlaps)), overlaps
+
+
+def boundary_px(boundary_m: float, pixel_m: float) -> int:
+    """Round a distance on the ground to pixels, at least one."""
+    return max(1, round(boundary_m / pixel_m))

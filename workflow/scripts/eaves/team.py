@@ -1,0 +1,154 @@
+"""Several processes that train one network together, each on a GPU of its own; one process is a team of one."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing import connection
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from eaves.console import LOG
+from eaves.errors import InputError
+from eaves.interrupts import ASKING
+
+GRACE_S = 10  # what hit one process has mostly hit this one too: it may say so and end by itself
+
+
+class Team:
+    """This process's place among those that train together."""
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank = rank
+        self.size = size
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes and speaks for all."""
+        return self.rank == 0
+
+    def joined(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network whose gradients are the mean over the team's (torch's DistributedDataParallel)."""
+        if self.size == 1:
+            return network
+        ids = [device] if device.type == "cuda" else None
+        # Batch norm's statistics are put together in `batch_norm`, not by broadcast.
+        return DistributedDataParallel(network, ids, forward_sync_buffers=False, gradient_as_bucket_view=True)
+
+    def apart(self, joined: nn.Module) -> AbstractContextManager:
+        """The context in which gradients are added up here, before the last ones are exchanged."""
+        return joined.no_sync() if isinstance(joined, DistributedDataParallel) else nullcontext()
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over the team, the same in every process."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def meet(self) -> None:
+        """Waits until all of the team are here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def agree(self, value: int, device: torch.device) -> int:
+        """The smallest of the team's values."""
+        if self.size == 1:
+            return value
+        smallest = torch.tensor(value, device=device)
+        dist.all_reduce(smallest, dist.ReduceOp.MIN)
+        return int(smallest)
+
+
+def launch(devices: Sequence[torch.device], function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function in one process per device: in this one, which leads, and in others started for it.
+
+    A process that dies takes the whole team with it: none goes on alone, and none keeps a card.
+
+    Args:
+        devices: one each; with one, the function is simply called.
+        function: takes (team, device, *arguments); importable, as are its arguments' types.
+        arguments: what it is called with, in each process.
+
+    Returns:
+        What the function gave in this process.
+    """
+    if len(devices) == 1:
+        return function(Team(), devices[0], *arguments)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    store = dist.TCPStore("127.0.0.1", 0, len(devices), is_master=True, wait_for_workers=False)
+    context = multiprocessing.get_context("spawn")
+    others = [
+        context.Process(target=_member, args=(rank, devices, store.port, function, arguments), daemon=True)
+        for rank in range(1, len(devices))
+    ]
+    for process in others:
+        process.start()
+    over = threading.Event()
+    threading.Thread(target=_end_with_any, args=(others, over), daemon=True).start()
+    try:
+        result = _join(0, devices, store, function, arguments)
+        for process in others:
+            process.join()
+        return result
+    finally:
+        over.set()
+        for process in others:
+            process.terminate()
+
+
+def _member(
+    rank: int, devices: Sequence[torch.device], port: int, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    threading.Thread(target=_end_with_leader, daemon=True).start()
+    store = dist.TCPStore("127.0.0.1", port, len(devices), is_master=False)
+    try:
+        _join(rank, devices, store, function, arguments)
+    except InputError as fault:
+        print(f"error: {fault}", file=sys.stderr)  # the leading process says it in the log, if it can
+        sys.exit(1)
+
+
+def _join(
+    rank: int,
+    devices: Sequence[torch.device],
+    store: dist.TCPStore,
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+) -> Any:
+    device = devices[rank]
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=len(devices))
+    try:
+        return function(Team(rank, len(devices)), device, *arguments)
+    finally:
+        dist.destroy_process_group()
+
+
+def _end_with_leader() -> None:
+    """Ends this process at once when the leading one is gone, e.g. by SIGKILL."""
+    leader = multiprocessing.parent_process()
+    if leader is not None:
+        connection.wait([leader.sentinel])
+        os._exit(1)
+
+
+def _end_with_any(others: list[Any], over: threading.Event) -> None:
+    """Ends this process when another of the team has died; one that stopped when asked to has not."""
+    waiting = {process.sentinel: process for process in others}
+    while waiting:
+        for sentinel in connection.wait(list(waiting)):
+            code = waiting.pop(sentinel).exitcode
+            if code and code not in [128 + number for number in ASKING]:
+                if over.wait(GRACE_S):
+                    return
+                LOG.error("error: one of %d training processes ended with status %s", len(others) + 1, code)
+                signal.raise_signal(signal.SIGKILL)
