@@ -56,7 +56,8 @@ rule outline:
         mem_mb=more_memory(4000),
     params:
         regularize=config["outline"]["regularize_m"] or 0,
-        ground=str(raw_folder("test")),
+        # Below it lie all the tiles' DTMs.
+        ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
         code=code("outline.py"),
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
