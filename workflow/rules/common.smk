@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 HOUSE = Path(workflow.basedir)
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 
-from eaves import discovery, fingerprint as prints, fold_cache, settings as blocks
+from eaves import discovery, fingerprint as prints, fold_cache, settings as blocks, stale_lock
 from eaves.errors import InputError
 
 # Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
@@ -25,6 +25,8 @@ os.environ.update(
     # Where the scripts are, for the rules' commands; the working folder may be another (snakemake --directory).
     SCRIPTS=os.path.relpath(HOUSE / "workflow" / "scripts"),
 )
+# A run that was killed is taken up by the next one, without `snakemake --unlock`.
+stale_lock.remove_if_stale(Path(".snakemake"))
 # Idle threads sleep instead of spinning: as fast on a quiet machine, and far faster where cores are shared.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A system's PROJ and GDAL folders, named in the environment, break the ones inside the wheels.
