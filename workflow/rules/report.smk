@@ -32,6 +32,7 @@ rule overview:
 
 
 rule report:
-    """Target: the pictures."""
+    """Target: the picture, and what made each result."""
     input:
         "results/overview.png",
+        "results/provenance.json",

@@ -56,6 +56,8 @@ rule outline:
         mem_mb=more_memory(4000),
     params:
         regularize=config["outline"]["regularize_m"] or 0,
+        # Read by nobody but the lineage of results, which goes by names.
+        settings=settings("outline.regularize_m"),
         ground=str(raw_folder("test")),
         code=code("outline.py"),
     shell:
