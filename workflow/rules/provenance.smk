@@ -25,7 +25,7 @@ if not config["models"]:
 def plan():
     """A hash of how all jobs are made: a change of code may leave every result as it was, but not what made it."""
     told = {str(getattr(rule.params, name, "")) for rule in workflow.rules for name in ("code", "settings")}
-    return sha256("\n".join([*sorted(told), *BATCHES]).encode()).hexdigest()[:16]
+    return sha256("\n".join([*sorted(told), *BATCHES]).encode()).hexdigest()
 
 
 rule provenance:

@@ -53,8 +53,9 @@ class Lineage:
     def inputs(self, path: str) -> dict[str, str]:
         """What a result was made from, which is less than what its job read.
 
-        Of a batch of tiles, it is the files of the result's own tile, and those of no tile; for an out-of-fold prediction,
-        of all models the one that held the tile out; for a prepared image, not the truth, which is prepared beside it.
+        Of a batch of tiles, it is the files of the result's own tile, and those of no tile. For an out-of-fold
+        prediction, it is the one model that held the tile out; for a prepared image, it is not the truth, which is
+        prepared beside it.
 
         Returns:
             The SHA-256 of each file as the job read it.
@@ -184,8 +185,7 @@ def _setting_faults(recorded: dict[str, Any], config: dict[str, Any], above: str
 
 
 def _short(digest: str) -> str:
-    return digest[:TRUTH = ("GTI", "GTL")
-_SHOWN_DIGITS]
+    return digest[:_SHOWN_DIGITS]
 
 
 def find(result: Path, elsewhere: Path) -> tuple[Path, str]:

@@ -70,8 +70,8 @@ def gather(
         if record is None:
             if path.startswith("results/") and path not in given:
                 raise InputError(
-                    f"{path}: Snakemake has no record of what made it; let it write one: snakemake --touch, with the "
-                    "settings that the results were made by"
+                    f"{path}: Snakemake has no record of what made it; let it write one: snakemake --touch --forceall, "
+                    "with the settings that the results were made by"
                 )
             found.raw.add(path)
             continue
