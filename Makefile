@@ -10,7 +10,7 @@ QUICKSTART := --configfile workflow/recipes/quickstart.yaml
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo apply test lint format bench lock clean
+.PHONY: help setup demo apply pull test lint format bench lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ apply: $(READY) ## use trained models on new tiles: make apply MODELS=folder TIL
 	@test -n "$(MODELS)" -a -n "$(TILES)" || { echo "error: make apply MODELS=<folder of models> TILES=<folder of tiles>"; exit 2; }
 	@snakemake --cores $(CORES) --config models='$(MODELS)' tiles='{test: "$(TILES)"}'
 	@python workflow/scripts/summary.py results
+
+pull: $(READY) ## get data, models and results from the DVC remote, as made: nothing of it is done again
+	@dvc pull
+	@dvc status --quiet || { echo "error: what was pulled is not what this commit describes (dvc status tells)"; exit 1; }
+	@snakemake --touch --forceall --cores 1 --quiet all -- all tuning
 
 test: $(READY) ## the tests
 	@python -m pytest

@@ -18,6 +18,7 @@ container: "docker://eaves"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/code.smk"
 include: "workflow/rules/scenes.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/split.smk"
@@ -43,3 +44,4 @@ rule all:
         rules.buildings.input,
         rules.scores.input,
         rules.report.input,
+        rules.code.input,

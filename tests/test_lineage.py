@@ -64,7 +64,7 @@ def test_every_result_is_there_with_job_code_settings_inputs_and_packages(toy_ru
     found = lineage(toy_run)
     made = {path.relative_to(toy_run.folder).as_posix() for path in toy_run.results.rglob("*") if path.is_file()}
     logs = {path for path in made if path.startswith(("results/logs/", "results/tensorboard/"))}
-    assert set(found.results) == made - logs - {"results/provenance.json"}
+    assert set(found.results) == made - logs - {"results/provenance.json", "results/code.json"}
     assert not found.raw  # the towns are results too
     for job in found.jobs.values():
         assert (SCRIPTS / job["script"]).is_file()

@@ -1,6 +1,7 @@
 """The figures on cases worked out by hand, and what they must not depend on."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -244,20 +245,18 @@ def test_summary_and_tables_by_hand():
             ("", "odd", nothing, house),
         )
     ]
-    found = tables.summary(scored, [50, 1000])
+    found = tables.summary(scored)
     assert list(found) == ["test"]
     test = found["test"]
     assert test["f_score"] == pytest.approx((1 + 2 / 3 + 0) / 3, abs=1e-6), "the empty tile does not count"
     assert (test["tp"], test["fp"], test["fn"], test["tiles"]) == (2, 1, 1, 3)
-    assert test["by_iou"]["0.50"]["f_score"] == test["recognition_quality"] == pytest.approx(2 / 3, abs=1e-6)
-    assert list(test["by_iou"]) == [f"0.{number}" for number in range(50, 100, 5)]
-    assert list(test["by_size_m2"]) == ["0-50", "50-1000", "1000 and more"]
-    assert test["by_size_m2"]["0-50"]["tp"] == 2
-    assert test["by_size_m2"]["50-1000"]["f_score"] is None
-    assert list(test["tile_groups"]) == ["JAX", "TAM"]
-    assert test["tile_groups"]["JAX"]["f_score"] == test["tile_groups"]["JAX"]["panoptic_quality"] == 1
-    assert test["tile_groups"]["TAM"]["recall"] == 0.5
+    assert not [value for value in test.values() if isinstance(value, dict)]
 
+    towns = tables.per_group(scored).set_index("tile_group")
+    assert list(towns.index) == ["", "JAX", "TAM"]
+    assert towns.loc["", "f_score"] == test["f_score"]
+    assert towns.loc["JAX", "f_score"] == towns.loc["JAX", "panoptic_quality"] == 1
+    assert towns.loc["TAM", "recall"] == 0.5
     rows = tables.per_tile(scored).set_index("tile")
     assert rows.loc["JAX_2"].drop(["group", "tile_group", "merged", "split"]).isna().all()
     assert rows.loc["TAM_1", ["tp", "fn", "recall", "average_precision_50"]].tolist() == [
@@ -269,14 +268,21 @@ def test_summary_and_tables_by_hand():
     by_iou = tables.by_iou(scored)
     assert len(by_iou) == 10 * (1 + 2 + 4)
     assert by_iou[(by_iou["tile"] == "TAM_1") & (by_iou["iou"] == 0.95)]["fn"].tolist() == [1]
-    assert len(tables.by_size(scored, [50, 1000])) == 3 * (1 + 2 + 4)
+    whole = by_iou[(by_iou["tile"] == "") & (by_iou["tile_group"] == "")]
+    assert whole["iou"].tolist() == pytest.approx([number / 100 for number in range(50, 100, 5)])
+    assert whole["f_score"].iloc[0] == test["recognition_quality"] == pytest.approx(2 / 3, abs=1e-6)
+    by_size = tables.by_size(scored, [50, 1000])
+    assert len(by_size) == 3 * (1 + 2 + 4)
+    assert by_size["tp"].tolist()[:3] == [2, 0, 0]
+    assert pd.isna(by_size["f_score"].iloc[1])
     curves = tables.precision_recall(scored)
     assert len(curves) == 2 * 101 * (1 + 2)
     assert not curves["tile"].any()
 
 
 def test_tables_of_no_tiles_have_their_columns():
-    assert tables.summary([], [50]) == {}
+    assert tables.summary([]) == {}
+    assert {"group", "tile_group", "f_score", "pixel_iou"} <= set(tables.per_group([]).columns)
     assert {"tile", "tp", "average_precision"} <= set(tables.per_tile([]).columns)
     assert list(tables.by_iou([]).columns)[:4] == ["group", "tile_group", "tile", "iou"]
     assert tables.precision_recall([]).empty

@@ -176,6 +176,14 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
         assert torch.equal(one, other), name
 
 
+def test_a_checkpoint_is_written_after_so_many_steps(tmp_path, monkeypatch):
+    places = []
+    monkeypatch.setattr(checkpoints, "save", lambda _, state, run: places.append(state["progress"]["step"]))
+    run = run_of(tmp_path, [Phase("main", 2, 0.02, 1.0, 1.0)], minutes=60)  # of six steps an epoch
+    training.train(network(), replace(run, checkpoint_steps=4), CPU)
+    assert places == [4, 4, 0]  # and at the end
+
+
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
     run = run_of(tmp_path, minutes=0)
     training.train(network(), run, CPU)

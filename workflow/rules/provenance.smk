@@ -4,8 +4,6 @@ in:  all results, and Snakemake's records of the jobs that made them (.snakemake
 out: results/provenance.json, which workflow/scripts/trace.py reads
 """
 
-from hashlib import sha256
-
 
 # Snakemake's records are where Snakemake runs.
 localrules:
@@ -13,19 +11,17 @@ localrules:
 
 
 # What nothing is made from; everything else is found by going back from there.
-ENDS = [*rules.overview.output, *rules.submission.output, *OUTLINES, *rules.score.output]
-BETWEEN = [*rules.buildings.input, *rules.probabilities.input, *rules.predictions.input, *rules.tiles.input, *MODELS]
-if config["separate"]["tune"]:
-    ENDS += rules.tuning.input
+ENDS = [
+    *rules.overview.output,
+    *rules.plots.output,
+    *rules.submission.output,
+    *OUTLINES,
+    *rules.score.output,
+    *(rules.tuning.input if config["separate"]["tune"] else []),
+]
+BETWEEN = [*rules.tiles.input, *MODELS, *rules.predictions.input, *rules.probabilities.input, *rules.buildings.input]
 if not config["models"]:
-    ENDS += expand("results/{stage}/fold-{fold}.csv", stage=["warmups", "models"], fold=FOLDS)
-    BETWEEN += [*FIRST_WEIGHTS, *rules.folds.input, *rules.warmups.input]
-
-
-def plan():
-    """A hash of how all jobs are made: a change of code may leave every result as it was, but not what made it."""
-    told = {str(getattr(rule.params, name, "")) for rule in workflow.rules for name in ("code", "settings")}
-    return sha256("\n".join([*sorted(told), *BATCHES]).encode()).hexdigest()
+    BETWEEN += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
 
 
 rule provenance:
@@ -33,6 +29,8 @@ rule provenance:
     input:
         results=sorted({*BETWEEN} - {*ENDS}),
         ends=ENDS,
+        # A change of code or settings may leave every result as it was, but not what made it.
+        code="results/code.json",
     output:
         "results/provenance.json",
     log:
@@ -41,10 +39,11 @@ rule provenance:
     resources:
         mem_mb=more_memory(2000),
     params:
+        settings=settings(*(block for block in config if isinstance(config[block], dict) and block != "checkpoint")),
+        batches=[*BATCHES],
         given=MODELS if config["models"] else [],
         # Fold assignment waits for the table of all tiles, and reads nothing in it.
         order_only="split:results/tiles/tiles.csv",
-        plan=plan(),
         code=code("provenance.py"),
     shell:
         'python "$SCRIPTS"/provenance.py --output {output:q} --given {params.given:q} --order-only {params.order_only:q}'

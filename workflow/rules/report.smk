@@ -1,7 +1,7 @@
-"""Report: a picture of what was found.
+"""Report: a picture of what was found, and tables of what `dvc plots` draws.
 
-in:  raw orthophotos and results of some test tiles
-out: results/overview.png
+in:  prepared images and results of some test tiles; losses of the folds, results/scores/
+out: results/overview.png, results/plots/*.csv
 """
 
 SHOWN_TILES = 4
@@ -31,8 +31,36 @@ rule overview:
         " --log {log:q} {params.tiles:q}"
 
 
+# Where models are given, there are no losses.
+HISTORIES = {
+    stage: [] if config["models"] else [f"results/{stage}/fold-{fold}.csv" for fold in FOLDS]
+    for stage in ("warmups", "models")
+}
+PLOTS = ["f_score_by_iou", "precision_recall"] if config["models"] else ["f_score_by_iou", "precision_recall", "losses"]
+
+
+rule plots:
+    """Joins losses and figures into tables with a column per line."""
+    input:
+        by_iou="results/scores/by_iou.csv",
+        curve="results/scores/precision_recall.csv",
+        warmups=HISTORIES["warmups"],
+        models=HISTORIES["models"],
+    output:
+        tables=[f"results/plots/{name}.csv" for name in PLOTS],
+    log:
+        "results/logs/plots.log",
+    threads: 1
+    params:
+        code=code("plots.py"),
+    shell:
+        'python "$SCRIPTS"/plots.py --by-iou {input.by_iou:q} --curve {input.curve:q} --warmups {input.warmups:q}'
+        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q}"
+
+
 rule report:
-    """Target: the picture, and what made each result."""
+    """Target: the pictures, the tables of what `dvc plots` draws, and what made each result."""
     input:
         "results/overview.png",
+        rules.plots.output,
         "results/provenance.json",

@@ -2,7 +2,7 @@
 
 in:  results/buildings/<tile>.tif, results/probabilities/<tile>.tif, results/tiles/<tile>_truth.tif and _image.tif,
      results/tiles/tiles.csv
-out: results/scores/: scores.json; tiles.csv, buildings.csv (a row each); by_iou.csv, by_size.csv, precision_recall.csv
+out: results/scores/: scores.json; tiles.csv, groups.csv, buildings.csv (a row each); by_iou.csv, by_size.csv, precision_recall.csv
 """
 
 
@@ -19,6 +19,7 @@ rule score:
         scores="results/scores/scores.json",
         tiles="results/scores/tiles.csv",
         buildings="results/scores/buildings.csv",
+        groups="results/scores/groups.csv",
         by_iou="results/scores/by_iou.csv",
         by_size="results/scores/by_size.csv",
         curve="results/scores/precision_recall.csv",
@@ -34,7 +35,7 @@ rule score:
     shell:
         'python "$SCRIPTS"/score.py --table {input.table:q} --truth results/tiles --solution results/buildings'
         " --heights results/tiles --confidence results/probabilities --json {output.scores:q} --csv {output.tiles:q}"
-        " --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
+        " --groups-csv {output.groups:q} --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
         " --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q}"
 
 

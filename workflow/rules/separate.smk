@@ -58,7 +58,8 @@ rule outline:
         regularize=config["outline"]["regularize_m"] or 0,
         # Read by nobody but the lineage of results, which goes by names.
         settings=settings("outline.regularize_m"),
-        ground=str(raw_folder("test")),
+        # Below it lie all the tiles' DTMs.
+        ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
         code=code("outline.py"),
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'

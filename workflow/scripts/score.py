@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
     with ExitStack() as finished:
         buildings = arguments.buildings_csv and finished.enter_context(whole(arguments.buildings_csv))
         scored = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
-        found = tables.summary(scored, rules["size_bins_m2"]) | {"rules": rules}
+        found = tables.summary(scored) | {"rules": rules}
         if arguments.table:
             used = in_force(blocks["separate"], arguments.thresholds)
             found["separation"] = used | {"tuned": bool(arguments.thresholds)}
@@ -52,6 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
             finished.enter_context(whole(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
         for path, table in (
             (arguments.csv, tables.per_tile),
+            (arguments.groups_csv, tables.per_group),
             (arguments.by_iou_csv, tables.by_iou),
             (arguments.by_size_csv, partial(tables.by_size, edges_m2=rules["size_bins_m2"])),
             (arguments.curve_csv, tables.precision_recall),
@@ -119,8 +120,9 @@ if __name__ == "__main__":
     parser.add_argument("--rules", choices=("provisional", "final"), help="the challenge's (default: of the settings)")
     parser.add_argument("--pixel-m", type=float, default=0.5, help="edge of a pixel where no file says (%(default)s)")
     parser.add_argument("--table", type=Path, help="the pipeline's tiles.csv: score its tiles with truth, set by set")
-    parser.add_argument("--json", type=Path, help="write the figures: all of them, and by group of tiles")
+    parser.add_argument("--json", type=Path, help="write the figures of all tiles")
     parser.add_argument("--csv", type=Path, help="write a row per tile")
+    parser.add_argument("--groups-csv", type=Path, help="write a row per group of tiles, e.g. per city")
     parser.add_argument("--buildings-csv", type=Path, help="write a row per building")
     parser.add_argument("--by-iou-csv", type=Path, help="write what was found at IoU 0.50, 0.55, ..., 0.95")
     parser.add_argument("--by-size-csv", type=Path, help="write what was found by building size")

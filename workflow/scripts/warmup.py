@@ -19,5 +19,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = console.parser(__doc__)
     add_arguments(parser)
-    parser.add_argument("--encoder", type=Path, nargs="*", help="the encoder's first weights, that fetch.py wrote")
+    parser.add_argument("--encoder", type=Path, help="the encoder's first weights, that fetch.py wrote (default: none)")
     console.run(main, parser.parse_args())

@@ -152,7 +152,8 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
 def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any], height_channel: str) -> nn.Module:
     """The network as training begins: with the encoder's first weights, or from the warm-up with heights added."""
     if stage == "warmup":
-        first = str(arguments.encoder[0]) if arguments.encoder else None
+        given = arguments.encoder and weights.read_model(arguments.encoder)[0]
+        first = str(arguments.encoder) if given else None
         return model.build(recipe["encoder"], recipe["decoder"], 3, first)
     network, made_by = model.restore(arguments.warmup)
     if (made_by["encoder"], made_by["decoder"]) != (recipe["encoder"], recipe["decoder"]):

@@ -88,6 +88,7 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
 
 def _sentence(fault: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
     """Says in one line which key is at fault, what it holds and what it may hold."""
+    whole, about = fault, fault.schema.get("description", "")
     while fault.context:  # anyOf: the branch that came furthest tells most
         fault = max(fault.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
     key = ".".join(str(part) for part in fault.absolute_path)
@@ -100,7 +101,8 @@ def _sentence(fault: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
         missing = sorted(set(fault.schema["required"]) - set(fault.instance))
         names = ", ".join(f"{key}.{name}" if key else name for name in missing)
         return f"configuration: {names} is missing; copy it from the config.yaml that comes with Eaves"
-    about = fault.schema.get("description", "")
+    if list(fault.absolute_path) != list(whole.absolute_path) or not about:
+        about = fault.schema.get("description", "")
     return f"configuration: {key} is {json.dumps(fault.instance)}: {fault.message}" + (f" ({about})" if about else "")
 
 

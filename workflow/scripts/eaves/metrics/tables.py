@@ -13,6 +13,7 @@ from eaves.scoring import TileScore, overall
 
 COUNTS = ("tp", "fp", "fn")
 CHALLENGE = (*COUNTS, "precision", "recall", "f_score")
+SUMMED = ("f_score", "challenge_score", "precision", "recall", *COUNTS)
 SCOPE = ("group", "tile_group", "tile")
 
 
@@ -35,25 +36,24 @@ class Scored:
     measured: Measured
 
 
-def summary(scored: list[Scored], edges_m2: list[float]) -> dict[str, Any]:
-    """Sum up each set: the challenge's score, the figures, by IoU, by size, and the same scores per group of tiles.
+def summary(scored: list[Scored]) -> dict[str, Any]:
+    """Sum up each set: the challenge's score and the figures.
 
     `f_score`, `precision` and `recall` are the challenge's: F is the mean over tiles, the others are over all
-    buildings. What is nested holds dictionaries only, since DVC shows no lists.
+    buildings. It is flat, as `dvc metrics show` makes a column of each value.
     """
-    found = {}
+    return {group: _scores(tiles) for group, tiles in _grouped(scored, lambda tile: tile.group)}
+
+
+def per_group(scored: list[Scored]) -> pd.DataFrame:
+    """Make a row with the same figures for each set (`tile_group` blank) and each group of tiles in it."""
+    rows = []
     for group, tiles in _grouped(scored, lambda tile: tile.group):
-        measured = pooled(tile.measured for tile in tiles)
-        found[group] = _scores(tiles, measured) | {
-            "by_iou": {f"{row.pop('iou'):.2f}": row for row in rows_by_iou(measured)},
-            "by_size_m2": {_bin(row.pop("from_m2"), row.pop("to_m2")): row for row in rows_by_size(measured, edges_m2)},
-            "tile_groups": {
-                name: _scores(part, pooled(tile.measured for tile in part))
-                for name, part in _grouped(tiles, lambda tile: tile.tile_group)
-                if name
-            },
-        }
-    return found
+        rows.append({"group": group, "tile_group": ""} | _scores(tiles))
+        parts = _grouped([tile for tile in tiles if tile.tile_group], lambda tile: tile.tile_group)
+        rows += [{"group": group, "tile_group": name} | _scores(part) for name, part in parts]
+    columns = ["group", "tile_group", "tiles", *SUMMED, *figures(pooled([]))]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys((*COUNTS, "merged", "split"), "Int64"))
 
 
 def per_tile(scored: list[Scored]) -> pd.DataFrame:
@@ -111,7 +111,7 @@ def _grouped(scored: list[Scored], key: Callable[[Scored], str]) -> list[tuple[s
     return sorted(groups.items())
 
 
-def _scores(tiles: list[Scored], measured: Measured) -> dict[str, Any]:
+def _scores(tiles: list[Scored]) -> dict[str, Any]:
     counted = [tile.score for tile in tiles if tile.score is not None]
     if not counted:
         return {"tiles": 0}
@@ -126,9 +126,5 @@ def _scores(tiles: list[Scored], measured: Measured) -> dict[str, Any]:
         "fp": fp,
         "fn": fn,
         "tiles": len(counted),
-        **figures(measured),
+        **figures(pooled(tile.measured for tile in tiles)),
     }
-
-
-def _bin(low: float, high: float | None) -> str:
-    return f"{low:g}-{high:g}" if high is not None else f"{low:g} and more"

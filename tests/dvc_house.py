@@ -1,0 +1,132 @@
+"""A clone of the repository with a toy's data and settings, in which real git, DVC and Snakemake run."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from toy import CONFIG, HOUSE, OVERLAY, environment, merged, write_tile
+
+TRAIN, TEST = ("A_1", "A_2", "B_3"), ("C_1", "C_2", "D_4")
+SETTINGS = merged(
+    CONFIG,
+    OVERLAY,
+    {
+        "scenes": None,
+        "tiles": {"batch": 2},
+        "sample": {"crops_per_tile": 4},
+        "outline": CONFIG["outline"],
+        "tune": {"low": [0.2], "high": [0.3, 0.4], "min_seed_px": [4], "min_area_px": [9]},
+    },
+)
+
+
+TARGETS = {"total", "all", *yaml.safe_load((HOUSE / "dvc.yaml").read_text())["stages"]}
+
+
+class House:
+    """One checkout, with a cache of trained folds of its own."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder = folder
+        self._environment = environment() | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "SNAKEMAKE_OUTPUT_CACHE": str(cache),
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            **{f"GIT_{who}_{what}": "somebody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+
+    @classmethod
+    def built(cls, folder: Path, cache: Path) -> "House":
+        """The repository as it is in the working tree, with the toy's settings and data, committed."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=HOUSE,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in filter(None, listed.stdout.split("\0")):
+            if (HOUSE / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(HOUSE / name, folder / name)
+        house = cls(folder, cache)
+        house.write_settings({})
+        for seed, name in enumerate(TRAIN + TEST):
+            write_tile(folder / "data" / ("train" if name in TRAIN else "test"), name, seed)
+        house.run("git", "init", "--quiet", "--initial-branch=main")
+        house.dvc("config", "core.autostage", "true")
+        house.dvc("add", "data/train", "data/test")
+        house.commit("The data")
+        return house
+
+    def cloned(self, folder: Path, cache: Path) -> "House":
+        """A git clone, as another person has it: without data and results."""
+        subprocess.run(["git", "clone", "--quiet", self.folder, folder], check=True)
+        return House(folder, cache)
+
+    def run(self, *command: str, check: bool = True) -> str:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 or not check, said[-6000:]
+        return said
+
+    def dvc(self, *arguments: str, check: bool = True) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments, check=check)
+
+    def snakemake(self, *arguments: str) -> str:
+        return self.run("snakemake", "--cores", "all", *arguments)
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+    def write_settings(self, changes: Mapping[str, Any]) -> None:
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(merged(SETTINGS, changes), sort_keys=False))
+
+    def change(self, name: str, old: str, new: str) -> None:
+        """Edits a file of the repository."""
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text, name
+        path.write_text(text.replace(old, new))
+
+    def killed(self, *command: str, when: str) -> None:
+        """Runs a command, and kills it with all that it started as soon as its output has this."""
+        with subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            for line in process.stdout or ():
+                if re.search(when, line):
+                    break
+            else:
+                raise AssertionError(f"{command} ended without {when}")
+            os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(0.5)
+
+
+def jobs(said: str) -> dict[str, int]:
+    """How many jobs of each rule ran, by Snakemake's tables; batches of a rule together, targets left out."""
+    found: dict[str, int] = {}
+    for table in said.split("Job stats:")[1:]:
+        for name, count in re.findall(r"^(\w\S*) +(\d+) *$", table.split("\n\n")[0], re.MULTILINE):
+            rule = re.split(r"_(?=train-|test-)", name)[0]
+            found[rule] = found.get(rule, 0) + int(count)
+    return {rule: count for rule, count in found.items() if rule not in TARGETS}

@@ -1,0 +1,274 @@
+"""DVC and Snakemake as one: neither contradicts the other, and nobody does again what is done.
+
+One story in a clone of the repository, told in the order of the tests.
+"""
+
+import json
+import os
+import re
+
+import pytest
+import rasterio
+import yaml
+from dvc_house import SETTINGS, TEST, TRAIN, House, jobs
+from toy import HOUSE
+
+pytestmark = pytest.mark.dvc
+
+UP_TO_DATE = "Data and pipelines are up to date"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("dvc")
+
+
+@pytest.fixture(scope="module")
+def house(place):
+    """Snakemake alone has made everything, tuning included."""
+    made = House.built(place / "house", place / "folds")
+    made.snakemake("all", "tuning")
+    return made
+
+
+def hashes(house):
+    """What DVC has noted of every output."""
+    lock = yaml.safe_load((house.folder / "dvc.lock").read_text())
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
+
+
+def edit_pixel(house, name):
+    """Changes one pixel of a raw orthophoto; the file is one's own before (DVC may have made it a link)."""
+    path = house.folder / "data" / ("train" if name in TRAIN else "test") / f"{name}_RGB.tif"
+    with rasterio.open(path) as dataset:
+        profile, pixels = dataset.profile, dataset.read()
+    pixels[0, 80, 80] ^= 255
+    path.unlink()
+    with rasterio.open(path, "w", **profile) as out:
+        out.write(pixels)
+
+
+def batch_of(house, tile):
+    (table,) = [
+        path.stem for path in (house.folder / "results/tiles/batches").glob("*.csv") if f"\n{tile}," in path.read_text()
+    ]
+    return table
+
+
+def test_what_snakemake_has_made_dvc_only_takes_note_of(house):
+    said = house.dvc("repro")
+    assert jobs(said) == {}
+    assert said.count("Nothing to be done") == len(yaml.safe_load((house.folder / "dvc.yaml").read_text())["stages"])
+    assert UP_TO_DATE in house.dvc("status")
+    house.commit("Everything made")
+    again = house.dvc("repro")
+    assert "Running stage" not in again
+    assert UP_TO_DATE in again
+
+
+def test_dvc_yaml_agrees_with_the_dag(house):
+    """And the same check finds faults that are put in."""
+    rows = dag(house)
+    described = yaml.safe_load((house.folder / "dvc.yaml").read_text())
+    assert faults(described, rows) == []
+    for change, said in (
+        (lambda stages: stages["models"].update(outs=["results/modells"]), "results/modells: no rule makes it"),
+        (lambda stages: stages["scores"]["outs"].pop(0), "results/scores/groups.csv: an output of no stage"),
+        (lambda stages: stages["folds"].update(cmd="snakemake --cores all -- fold"), "folds: its command is"),
+        (lambda stages: stages["models"]["deps"].remove("results/warmups"), "models: forgets results/warmups/fold-"),
+        (lambda stages: stages["buildings"]["deps"].remove("data/test"), "buildings: forgets data/test/"),
+        (lambda stages: stages["scores"]["deps"].append("results/nothing"), "scores: depends on results/nothing"),
+        (lambda stages: stages["models"]["params"][0]["config.yaml"].remove("optimize"), "models: forgets optimize"),
+        (lambda stages: stages["models"]["params"][0]["config.yaml"].append("score"), "models: does not read score"),
+        (
+            lambda stages: stages["tiles"]["params"][1]["results/code.json"].remove("catalogue"),
+            "tiles: forgets the code",
+        ),
+        (lambda stages: stages.pop("report"), "results/overview.png: an output of no stage"),
+    ):
+        spoilt = yaml.safe_load((house.folder / "dvc.yaml").read_text())
+        change(spoilt["stages"])
+        assert any(fault.startswith(said) for fault in faults(spoilt, rows)), said
+
+
+def dag(house):
+    """Every job that made something: output, rule, inputs, scripts and settings, from Snakemake's own record."""
+    summary = house.snakemake("all", "tuning", "--detailed-summary")
+    lines = [line.split("\t") for line in summary.splitlines() if line.startswith("results/")]
+    assert lines
+    records = {}
+    for path in (house.folder / ".snakemake" / "metadata").rglob("*"):
+        if path.is_file():
+            record = json.loads(path.read_text())
+            records.setdefault(record["rule"], set()).update(record["params"])
+    rows = []
+    for output, _, rule, _, inputs, command, *_ in lines:
+        blocks = [name for text in records[rule] for name in re.findall(r'"(\w+)": \{', text) if "{" in text]
+        scripts = re.findall(r"/(\w+)\.py", command)
+        rows.append((output, rule, [] if inputs in ("", "-") else inputs.split(","), set(scripts), set(blocks)))
+    return rows
+
+
+def faults(described, rows):
+    """Where dvc.yaml and the DAG differ, a line each."""
+    found = []
+
+    def paths(entries):
+        return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+    def below(path, folders):
+        return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+    stages = described["stages"]
+    outs = {name: paths([*stage.get("outs", []), *stage.get("metrics", [])]) for name, stage in stages.items()}
+    made = {output for output, *_ in rows}
+    for name, stage in stages.items():
+        if stage["cmd"] != f"snakemake --cores all -- {name}":
+            found.append(f"{name}: its command is {stage['cmd']!r}")
+        found += [f"{out}: no rule makes it" for out in outs[name] if not any(below(path, [out]) for path in made)]
+        deps = paths(stage.get("deps", []))
+        # The table of folds holds the training tiles' hashes; the tuned thresholds are used with separate.tune.
+        covered = [*deps, *outs[name], *(["results/tiles"] if "results/folds/folds.csv" in deps else [])]
+        given = {file: set(keys) for entry in stage.get("params", []) for file, keys in entry.items()}
+        mine = [row for row in rows if below(row[0], outs[name])]
+        inputs = {path for row in mine for path in row[2]}
+        found += [f"{name}: forgets {path}" for path in sorted(inputs) if not below(path, covered)]
+        rules = [dep for dep in deps if dep.startswith("workflow/") and (HOUSE / dep).exists()]
+        known = [*inputs, *rules, "results/tuning"]
+        found += [f"{name}: depends on {dep}" for dep in deps if not any(below(path, [dep]) for path in known)]
+        scripts = {script for row in mine for script in row[3]} - {"fingerprints"}
+        if scripts != given.get("results/code.json", set()):
+            found.append(f"{name}: forgets the code of {scripts ^ given.get('results/code.json', set())}")
+        blocks = {block for row in mine for block in row[4]} & SETTINGS.keys()
+        stated = {key.split(".")[0] for key in given.get("config.yaml", set())}
+        found += [f"{name}: forgets {block}" for block in sorted(blocks - stated)]
+        found += [f"{name}: does not read {block}" for block in sorted(stated - blocks - {"tiles", "outline"})]
+    everywhere = [out for entries in outs.values() for out in entries]
+    found += [f"{path}: an output of no stage" for path in sorted(made) if not below(path, everywhere)]
+    return found
+
+
+def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
+    file = "workflow/scripts/eaves/instances.py"
+    house.change(file, "def separate(", "# A remark.\ndef separate(")
+    assert jobs(house.snakemake("-n", "all", "tuning")) == {}
+    said = house.dvc("repro")
+    assert jobs(said) == {}
+    assert re.findall(r"Running stage '(\w+)'", said) == ["code"]
+    before = hashes(house)
+    house.change("workflow/scripts/eaves/pictures.py", "GAP_PX = 8", "GAP_PX = 10")
+    said = house.dvc("repro")
+    assert jobs(said) == {"overview": 1, "fingerprints": 1, "provenance": 1}
+    assert re.findall(r"Running stage '(\w+)'", said) == ["code", "report"]
+    changed = {path for path, digest in hashes(house).items() if before[path] != digest}
+    assert changed == {"results/code.json", "results/overview.png", "results/provenance.json"}
+
+
+def test_touched_data_change_nothing(house):
+    for path in sorted((house.folder / "data").rglob("*.tif")):
+        os.utime(path)
+    said = house.dvc("repro")
+    assert jobs(said) == {}
+    assert UP_TO_DATE in house.dvc("status")
+
+
+def test_a_pixel_of_a_test_tile_does_its_batch_again_and_trains_nothing(house):
+    before = hashes(house)
+    tile = TEST[0]
+    edit_pixel(house, tile)
+    said = house.dvc("repro")
+    done = jobs(said)
+    assert not done.keys() & {"warmup", "train", "split", "fetch", "tune", "choose"}
+    assert done["prepare"] == done["merge"] == done["separate"] == 1
+    assert f"prepare_{batch_of(house, tile)}" in said
+    assert {"predict", "score", "outline", "submission", "catalogue"} <= done.keys()
+    after = hashes(house)
+    same = {path for path in before if before[path] == after[path]}
+    assert {"results/models", "results/warmups", "results/folds", "results/tuning", "results/weights"} <= same
+    assert {"results/tiles", "results/predictions", "results/buildings"}.isdisjoint(same)
+    edit_pixel(house, tile)
+    house.dvc("repro")
+    assert hashes(house) == before
+    house.dvc("status")
+
+
+def test_a_pixel_of_a_training_tile_trains_again_and_prepares_no_other_batch(house):
+    tile = TRAIN[0]
+    edit_pixel(house, tile)
+    said = house.dvc("repro")
+    done = jobs(said)
+    folds = SETTINGS["split"]["folds"]
+    assert (done["prepare"], done["warmup"], done["train"]) == (1, folds, folds)
+    assert f"prepare_{batch_of(house, tile)}" in said
+    assert {"split", "predict", "merge", "separate", "score"} <= done.keys()
+
+
+def trained(said):
+    """How many folds were trained, and not taken from the cache."""
+    return len(re.findall(r"^(?:warmup|train) of fold", said, re.MULTILINE))
+
+
+def test_a_setting_changed_and_changed_back_trains_nothing_the_second_time(house):
+    house.commit("As it is")
+    lock = (house.folder / "dvc.lock").read_text()
+    house.write_settings({"train": {"lr": 0.002}})
+    assert trained(house.dvc("repro")) == SETTINGS["split"]["folds"]
+    assert (house.folder / "dvc.lock").read_text() != lock
+    assert "train.lr" in house.dvc("params", "diff")
+    assert "scores.json" in house.dvc("metrics", "diff")
+    house.write_settings({})
+    assert trained(house.dvc("repro")) == 0
+    assert (house.folder / "dvc.lock").read_text() == lock
+
+
+def test_metrics_and_plots_show_what_one_expects(house, place):
+    shown = json.loads(house.dvc("metrics", "show", "--json"))
+    (figures,) = (entry["data"] for entry in shown[""]["data"].values())
+    scores = json.loads((house.folder / "results" / "scores" / "scores.json").read_text())
+    assert figures["test"]["f_score"] == scores["test"]["f_score"]
+    house.dvc("plots", "show", "--out", str(place / "plots"))
+    page = (place / "plots" / "index.html").read_text()
+    for title in ("Losses by epoch", "Precision by recall", "F-score by IoU", "surface.png", "overview.png"):
+        assert title in page
+    data = json.loads(house.dvc("plots", "show", "--json"))
+    assert not data.get("errors")
+
+
+@pytest.mark.parametrize("remote", ["folder", "s3"])
+def test_nobody_retrains_what_was_pulled(house, place, remote, request):
+    """A clone elsewhere, with no cache of trained folds."""
+    address = str(place / "remote") if remote == "folder" else request.getfixturevalue("s3_remote")
+    house.dvc("remote", "add", "--force", "--default", "store", address)
+    for option in request.getfixturevalue("s3_options") if remote == "s3" else ():
+        house.dvc("remote", "modify", "store", *option)
+    house.commit(f"A remote: {remote}")
+    house.dvc("push")
+    other = house.cloned(place / f"clone-{remote}", place / f"folds-{remote}")
+    said = other.run("make", "--silent", "pull", "READY=")
+    assert UP_TO_DATE in other.dvc("status")
+    assert jobs(other.snakemake("-n")) == {}, said
+    assert jobs(other.dvc("repro")) == {}
+    assert hashes(other) == hashes(house)
+
+
+def test_killed_and_started_again_ends_as_one_that_was_not(house, place):
+    """And two people with the same data get the same models, probabilities and scores."""
+    other = house.cloned(place / "other", place / "other-folds")
+    other.dvc("pull", "data/train", "data/test")
+    (other.folder / "dvc.lock").unlink()
+    other.killed("dvc", "repro", when=r"epoch 2/")
+    assert not list((other.folder / "results" / "models").glob("*.safetensors"))
+    said = other.dvc("repro")
+    assert trained(said) > 0
+    assert hashes(other) == hashes(house)
+    assert "Running stage" not in other.dvc("repro")
+
+
+def test_experiments_run_and_are_listed(house):
+    house.commit("Before experiments")
+    epochs = SETTINGS["train"]["epochs"] + 1
+    said = house.dvc("exp", "run", "--name", "longer", "--set-param", f"config.yaml:train.epochs={epochs}")
+    assert trained(said) == SETTINGS["split"]["folds"]
+    table = house.dvc("exp", "show", "--csv")
+    (row,) = [line for line in table.splitlines() if line.startswith("longer")]
+    assert f",{epochs}," in row

@@ -1,0 +1,54 @@
+"""Prepares what `dvc plots` draws: tables with a column per line.
+
+losses.csv: by epoch, warm-up first, the folds' mean on what they learn and on what they hold out. precision_recall.csv:
+precision by recall at IoU 0.5. f_score_by_iou.csv: F by the IoU from which a building counts as found.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from eaves import console
+from eaves.files import whole
+
+LINES = ["out_of_fold", "test"]
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Writes the tables; that of the losses where something was trained."""
+    by_iou, curve = pd.read_csv(arguments.by_iou), pd.read_csv(arguments.curve)
+    made = {
+        "f_score_by_iou": by_set(by_iou, "iou", "f_score"),
+        "precision_recall": by_set(curve[curve["iou"] == 0.5], "recall", "precision"),
+    }
+    if arguments.models:
+        made["losses"] = losses(arguments.warmups, arguments.models)
+    for name, table in made.items():
+        with whole(arguments.folder / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6g")
+
+
+def by_set(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Turns the rows of whole sets into a column per set, the test tiles' and the out-of-fold ones."""
+    whole_sets = table[table["tile_group"].isna() & table["tile"].isna()]
+    return whole_sets.pivot_table(index=x, columns="group", values=y).reindex(columns=LINES).reset_index()
+
+
+def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
+    """Joins the folds' tables of losses, epoch by epoch."""
+    stages = [pd.concat([pd.read_csv(path) for path in paths]) for paths in (warmups, models)]
+    means = pd.concat([stage.groupby("epoch")[["loss", "val_loss"]].mean() for stage in stages])
+    means = means.rename(columns={"loss": "learnt", "val_loss": "held_out"})
+    means.insert(0, "epoch", range(1, len(means) + 1))
+    return means
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("--warmups", type=Path, nargs="*", default=[], help="losses of each fold's warm-up, .csv")
+    parser.add_argument("--models", type=Path, nargs="*", default=[], help="losses of each fold's training, .csv")
+    parser.add_argument("--by-iou", type=Path, required=True, help="by_iou.csv")
+    parser.add_argument("--curve", type=Path, required=True, help="precision_recall.csv")
+    parser.add_argument("--folder", type=Path, required=True, help="where the tables go")
+    console.run(main, parser.parse_args())
