@@ -22,6 +22,8 @@ ENDS = [
 BETWEEN = [*rules.tiles.input, *MODELS, *rules.predictions.input, *rules.probabilities.input, *rules.buildings.input]
 if not config["models"]:
     BETWEEN += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
+# Blocks of the configuration that change no result: what is there, and how often training saves.
+NO_RECIPE = ("tiles", "checkpoint")
 
 
 rule provenance:
@@ -39,7 +41,7 @@ rule provenance:
     resources:
         mem_mb=more_memory(2000),
     params:
-        settings=settings(*(block for block in config if isinstance(config[block], dict) and block != "checkpoint")),
+        settings=settings(*(name for name in config if isinstance(config[name], dict) and name not in NO_RECIPE)),
         batches=[*BATCHES],
         given=MODELS if config["models"] else [],
         # Fold assignment waits for the table of all tiles, and reads nothing in it.
