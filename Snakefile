@@ -30,6 +30,7 @@ include: "workflow/rules/tune.smk"
 include: "workflow/rules/separate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"
 
 
 onsuccess:

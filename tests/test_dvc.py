@@ -158,10 +158,10 @@ def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
     before = hashes(house)
     house.change("workflow/scripts/eaves/pictures.py", "GAP_PX = 8", "GAP_PX = 10")
     said = house.dvc("repro")
-    assert jobs(said) == {"overview": 1, "fingerprints": 1}
+    assert jobs(said) == {"overview": 1, "fingerprints": 1, "provenance": 1}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code", "report"]
     changed = {path for path, digest in hashes(house).items() if before[path] != digest}
-    assert changed == {"results/code.json", "results/overview.png"}
+    assert changed == {"results/code.json", "results/overview.png", "results/provenance.json"}
 
 
 def test_touched_data_change_nothing(house):

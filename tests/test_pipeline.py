@@ -70,7 +70,7 @@ def jobs(output: str) -> set[str]:
 def test_all_artifacts_are_there_and_no_others(toy_run):
     train, test = toy_run.tiles("train"), toy_run.tiles("test")
     assert (len(train), len(test)) == (OVERLAY["scenes"]["train"], OVERLAY["scenes"]["test"])
-    expected = {"code.json", "tiles/tiles.csv", "folds/folds.csv", "submission.txt", "overview.png"}
+    expected = {"code.json", "tiles/tiles.csv", "folds/folds.csv", "submission.txt", "overview.png", "provenance.json"}
     expected |= {"weights/encoder.safetensors"}
     expected |= {f"plots/{name}.csv" for name in ("losses", "f_score_by_iou", "precision_recall")}
     expected |= {f"buildings/buildings.{ending}" for ending in ("gpkg", "parquet", "geojson", "city.jsonl")}
@@ -297,7 +297,7 @@ def test_every_format_holds_the_same_buildings(toy_run):
 
 def test_regularized_outlines_are_drawn_again_and_nothing_else(toy_run):
     planned = snakemake(toy_run.folder, "-n", overlay=merged(OVERLAY, {"outline": {"regularize_m": 1.0}}))
-    assert jobs(planned.stdout + planned.stderr) - {"all", "buildings", "total"} == {"outline"}
+    assert jobs(planned.stdout + planned.stderr) - {"all", "buildings", "total"} == {"outline", "provenance"}
 
 
 def test_a_changed_threshold_separates_again_and_predicts_nothing(toy_run):
@@ -337,6 +337,7 @@ def test_tuning_separates_by_the_chosen_thresholds_and_scores_as_foretold(toy_ru
         "score",
         "overview",
         "plots",
+        "provenance",
         "all",
     }
     report = json.loads((results / "tuning" / "chosen.json").read_text())
@@ -454,6 +455,21 @@ def test_a_folder_of_models_is_applied_without_training(toy_run, tmp_path):
     assert list(scored["tile"]) == [with_truth]
     assert json.loads((made / "scores" / "scores.json").read_text())["test"]["tiles"] == 1
     assert not (made / "tiles" / f"{without_truth}_truth.tif").exists()
+
+    # Given models and tiles are where the chain ends; a pixel of one tile concerns no other.
+    noted = json.loads((made / "provenance.json").read_text())
+    assert set(noted["raw"]) == {str(path) for path in (*tiles.rglob("*.tif"), *toy_run.results.glob("models/*.saf*"))}
+    assert noted["raw"][str(toy_run.results / "models" / "fold-0.safetensors")]["made_with"]["device"] == "cpu"
+    raw = tiles / with_truth / f"{with_truth}_RGB.tif"
+    with rasterio.open(raw, "r+") as opened:
+        opened.write(255 - opened.read())
+    traced = {}
+    for tile in (with_truth, without_truth):
+        where = ["--configfile", tmp_path / "overlay.yaml"]
+        traced[tile] = run(SCRIPTS / "trace.py", made / "buildings" / f"{tile}.tif", *where)
+    assert [traced[tile].returncode for tile in (with_truth, without_truth)] == [1, 0]
+    assert f"  {raw}: changed: " in traced[with_truth].stdout
+    assert "fold-<fold>.safetensors, 2 files, raw\n" in traced[without_truth].stdout
 
 
 def training(toy: ToyRun, folder: Path) -> list[str]:
@@ -596,10 +612,14 @@ def trained(done: subprocess.CompletedProcess) -> int:
 
 
 def test_what_was_trained_before_is_taken_from_the_cache(toy_run, tmp_path):
-    """Another checkout, and a setting changed to B and back to A: nothing is trained twice."""
-    scenes = tmp_path / "results" / "scenes"
-    shutil.copytree(toy_run.results / "scenes", scenes)
-    assert trained(snakemake(tmp_path, "models", overlay=OVERLAY)) == 0
+    """Another checkout, and a setting changed to B and back to A: nothing is trained twice.
+
+    The other checkout's results are the same, and so is what is noted of how they were made, byte for byte.
+    """
+    assert trained(snakemake(tmp_path, overlay=OVERLAY)) == 0
+    noted = (tmp_path / "results" / "provenance.json").read_text()
+    assert noted == (toy_run.results / "provenance.json").read_text()
+    assert not [path for path in (HOUSE, Path.home(), tmp_path, toy_run.folder) if str(path) in noted]
     first = (tmp_path / "results" / "models" / "fold-0.safetensors").read_bytes()
     assert first == (toy_run.results / "models" / "fold-0.safetensors").read_bytes()
     other = OVERLAY | {"train": OVERLAY["train"] | {"lr": 0.002}}

@@ -59,7 +59,8 @@ rule plots:
 
 
 rule report:
-    """Target: the pictures, and the tables of what `dvc plots` draws."""
+    """Target: the pictures, the tables of what `dvc plots` draws, and what made each result."""
     input:
         "results/overview.png",
         rules.plots.output,
+        "results/provenance.json",

@@ -56,6 +56,8 @@ rule outline:
         mem_mb=more_memory(4000),
     params:
         regularize=config["outline"]["regularize_m"] or 0,
+        # Read by nobody but the lineage of results, which goes by names.
+        settings=settings("outline.regularize_m"),
         # Below it lie all the tiles' DTMs.
         ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
         code=code("outline.py"),

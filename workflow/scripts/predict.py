@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import tifffile
@@ -11,8 +12,8 @@ from eaves import console, devices, model, rasters, settings
 from eaves.inference import predict_strips
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Predicts each tile; models are loaded once."""
+def main(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Predicts each tile; models are loaded once. Says on what it computed."""
     block = settings.section(arguments.settings, "predict")["predict"]
     devices.make_repeatable(0, arguments.threads)
     device = devices.choose()[0]
@@ -36,6 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device):
                 out.write(strip, 1, window=((top, top + len(strip)), (0, grid["width"])))
     console.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
+    return devices.described(device, block["precision"], arguments.threads)
 
 
 if __name__ == "__main__":

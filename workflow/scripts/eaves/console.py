@@ -5,10 +5,11 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from eaves import made_with
 from eaves.errors import InputError
 
 LOG = logging.getLogger("eaves")
@@ -22,8 +23,16 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return made
 
 
-def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Runs a script's main: messages to stderr and the log; an input's fault is one line and exit status 1."""
+def run(
+    main: Callable[[argparse.Namespace], dict[str, Any] | None], arguments: argparse.Namespace, fault: int = 1
+) -> None:
+    """Runs a script's main: messages to stderr and the log, which ends with the versions of the packages used.
+
+    Args:
+        main: what to run; what it returns, the device it computed on if any, is noted in the log too.
+        arguments: as parsed.
+        fault: the exit status where the input is at fault, which is told in one line.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if arguments.log:
         arguments.log.parent.mkdir(parents=True, exist_ok=True)
@@ -34,11 +43,13 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     try:
-        main(arguments)
-    except InputError as fault:
-        for line in str(fault).splitlines():
+        computed_on = main(arguments)
+        if arguments.log:
+            made_with.note(arguments.log, computed_on)
+    except InputError as error:
+        for line in str(error).splitlines():
             LOG.error("error: %s", line)
-        sys.exit(1)
+        sys.exit(fault)
     except Exception:
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,6 +54,28 @@ def make_repeatable(seed: int, threads: int) -> None:
     torch.backends.cudnn.benchmark = False
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
+
+
+def described(device: torch.device, precision: str, threads: int) -> dict[str, Any]:
+    """Says on what a network is computed, as far as the result depends on it: it is noted beside the result.
+
+    Args:
+        device: what it runs on.
+        precision: as configured.
+        threads: of the processor.
+
+    Returns:
+        device: `cpu` or `cuda`. name: the card's, or the instruction set that the processor's kernels are made for.
+        cuda: the version, with a card. precision: as `resolved` says. threads.
+    """
+    cuda = device.type == "cuda"
+    return {
+        "device": device.type,
+        "name": torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability(),
+        **({"cuda": torch.version.cuda} if cuda else {}),
+        "precision": resolved(precision, device),
+        "threads": threads,
+    }
 
 
 def resolved(precision: str, device: torch.device) -> str:

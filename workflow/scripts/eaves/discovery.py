@@ -87,6 +87,25 @@ def raster_name(path: Path) -> tuple[str | None, str | None]:
     return (path.stem, None) if path.suffix.lower() in (".tif", ".tiff") else (None, None)
 
 
+def tile_of(path: str) -> str | None:
+    """Names the tile that a file belongs to, by the pipeline's layout; None where it is of no tile, or of many.
+
+    Example:
+        >>> tile_of("data/test/A_1_RGB.tif"), tile_of("results/tiles/A_1_image.tif")
+        ('A_1', 'A_1')
+        >>> tile_of("results/buildings/A_1.tif")
+        'A_1'
+        >>> tile_of("results/models/fold-0.safetensors")
+    """
+    file = Path(path)
+    tile, kind = raster_name(file)
+    if tile is None or not path.startswith("results/") or path.startswith("results/scenes/"):
+        return tile if kind else None
+    if path.startswith("results/tiles/"):
+        return file.stem.rpartition("_")[0]
+    return file.stem
+
+
 def rasters_in(folder: Path) -> dict[str, Path]:
     """Finds the GeoTIFFs in a folder and below, by their names without ending, in lower case; of equals, the first."""
     found: dict[str, Path] = {}

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from eaves import console, devices, micro_batch, model, weights
+from eaves import console, devices, made_with, micro_batch, model, weights
 from eaves.batches import Sampler
 from eaves.crops import Tile, open_tile
 from eaves.errors import InputError
@@ -25,6 +25,7 @@ from eaves.training import train
 
 STAGES = {"warmup": 0, "train": 1}  # each draws chance of its own
 LOADERS = 4  # threads that cut crops, at most: one keeps up with a GPU on whole tiles of 1024 px
+PACKAGES = ("torch", "torchvision", "timm", "numpy")  # whose versions can change weights
 BLOCKS = ("split", "model", "input", "sample", "augment", "optimize")
 
 
@@ -116,7 +117,10 @@ def _train_here(
     if history is None:  # what the failed step held is let go of by now
         raise InputError(micro_batch.too_large(network.cpu(), settings, recipe["channels"], learnt, device))
     if team.leads:
-        _write(arguments, network, history, {**recipe, "stage": stage, "fold": arguments.fold, "trained": settings})
+        computed_on = devices.described(device, settings["optimize"]["precision"], arguments.threads)
+        used = {**computed_on, "processes": team.size, "packages": made_with.packages(*PACKAGES)}
+        made_by = {"stage": stage, "fold": arguments.fold, "trained": settings, "made_with": used}
+        _write(arguments, network, history, {**recipe, **made_by})
 
 
 def _write(

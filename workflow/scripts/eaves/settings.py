@@ -120,17 +120,33 @@ def section(text: str | None, *names: str) -> dict[str, Any]:
     if text is not None and text.lstrip().startswith("{"):
         given = json.loads(text)
     else:
-        path = Path(text) if text else CONFIG
-        try:
-            given = laid_over(yaml.safe_load(CONFIG.read_text()), yaml.safe_load(path.read_text()) or {})
-        except (OSError, yaml.YAMLError) as error:
-            why = " ".join(str(error).split())
-            raise InputError(f"{path}: cannot be read ({why}); --settings takes a YAML file or JSON") from error
-        check(given)
+        given = in_use([Path(text)] if text else [])
     missing = [name for name in names if name not in given]
     if missing:
         raise InputError(f"the settings have no block {', '.join(missing)}")
     return {name: given[name] for name in names}
+
+
+def in_use(overlays: list[Path], more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Gives the whole configuration: the repository's config.yaml with overlays over it, as Snakemake would have it.
+
+    Args:
+        overlays: YAML files, each laid over those before it.
+        more: keys and values that are laid over all.
+
+    Raises:
+        InputError: a file is missing or cannot be read; what comes of it does not fit the schema.
+    """
+    given: dict[str, Any] = {}
+    for path in (CONFIG, *overlays):
+        try:
+            given = laid_over(given, yaml.safe_load(path.read_text()) or {})
+        except (OSError, yaml.YAMLError) as error:
+            why = " ".join(str(error).split())
+            raise InputError(f"{path}: cannot be read ({why}); it must be a YAML file") from error
+    given = laid_over(given, more or {})
+    check(given)
+    return given
 
 
 def laid_over(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,210 @@
+"""The lineage of a result: the files that it comes from, as provenance.json tells, and which of them still match."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eaves import fingerprint
+from eaves.discovery import raster_name, tile_of
+from eaves.errors import InputError
+from eaves.provenance import FORMAT, MODEL, sha256_of
+
+FILE = Path("results") / "provenance.json"
+TRUTH = ("GTI", "GTL")
+_SHOWN_DIGITS = 12  # of a hash, in what a person reads
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What provenance.json holds. folder: the working folder, which file names are relative to."""
+
+    folder: Path
+    jobs: dict[str, dict[str, Any]]
+    results: dict[str, dict[str, Any]]
+    raw: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, file: Path, folder: Path) -> "Lineage":
+        """Reads provenance.json.
+
+        Raises:
+            InputError: it is missing, or is none.
+        """
+        try:
+            found = json.loads(file.read_text())
+            if found["format"] != FORMAT:
+                raise ValueError(f"format {found['format']}, not {FORMAT}")
+            return cls(folder, found["jobs"], found["results"], found["raw"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{file}: cannot be read ({error}); make it with `snakemake report`") from error
+
+    def recorded(self, path: str) -> dict[str, Any]:
+        """What is noted of a file, result or raw."""
+        return self.results.get(path) or self.raw[path]
+
+    def job_of(self, path: str) -> str | None:
+        """The job that made a file; None for a raw one."""
+        return self.results[path]["job"] if path in self.results else None
+
+    def inputs(self, path: str) -> dict[str, str]:
+        """What a result was made from, which is less than what its job read.
+
+        Of a batch of tiles, it is the files of the result's own tile, and those of no tile. For an out-of-fold
+        prediction, it is the one model that held the tile out; for a prepared image, it is not the truth, which is
+        prepared beside it.
+
+        Returns:
+            The SHA-256 of each file as the job read it.
+        """
+        job = self.job_of(path)
+        if job is None:
+            return {}
+        read = self.jobs[job]["inputs"]
+        own, only = tile_of(path), self.results[path].get("model")
+        is_image = path.startswith("results/tiles/") and path.endswith("_image.tif")
+        return {
+            name: digest
+            for name, digest in read.items()
+            if (own is None or tile_of(name) in (None, own))
+            and (only is None or name == only or not name.endswith(MODEL))
+            and not (is_image and raster_name(Path(name))[1] in TRUTH)
+        }
+
+    def chain(self, start: str) -> list[str]:
+        """A result and all that it comes from, each once, the result first.
+
+        Raises:
+            InputError: nothing is noted of the file.
+        """
+        if start not in self.results and start not in self.raw:
+            raise InputError(
+                f"{start}: not in results/provenance.json; it was made by no rule, or after the last `snakemake report`"
+            )
+        found: dict[str, None] = {}
+        waiting = [start]
+        while waiting:
+            path = waiting.pop()
+            if path not in found:
+                found[path] = None
+                waiting += reversed(self.inputs(path))
+        return list(found)
+
+
+@dataclass
+class Check:
+    """A chain compared with what is there now. `of_file` and `of_job` say what no longer matches; none: all does."""
+
+    lineage: Lineage
+    chain: list[str]
+    of_file: dict[str, list[str]] = field(default_factory=dict)
+    of_job: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def jobs(self) -> list[str]:
+        """The jobs of the chain, in its order."""
+        found = (self.lineage.job_of(path) for path in self.chain)
+        return list(dict.fromkeys(job for job in found if job is not None))
+
+    @property
+    def matches(self) -> bool:
+        """Whether every link does."""
+        return not (self.of_file or self.of_job)
+
+
+def check(lineage: Lineage, start: str, config: dict[str, Any], scripts: Path) -> Check:
+    """Compares a result's chain with the files, the code and the configuration as they are now.
+
+    Args:
+        lineage: what is noted.
+        start: the result.
+        config: the configuration in use.
+        scripts: the folder of the scripts in use.
+
+    Raises:
+        InputError: nothing is noted of the result.
+    """
+    done = Check(lineage, lineage.chain(start))
+    for path, fault in zip(done.chain, _file_faults(lineage, done.chain), strict=True):
+        if fault:
+            done.of_file[path] = [fault]
+    for path in done.chain:
+        for name, digest in lineage.inputs(path).items():
+            if digest != (noted := lineage.recorded(name)["sha256"]):
+                fault = f"was made from another {name}: {_short(digest)}, not {_short(noted)}"
+                done.of_file.setdefault(path, []).append(fault)
+    prints: dict[str, str | None] = {}
+    for job in done.jobs:
+        entry = lineage.jobs[job]
+        faults = [*_code_faults(entry, scripts, prints), *_setting_faults(entry["settings"], config)]
+        if faults:
+            done.of_job[job] = faults
+    return done
+
+
+def _file_faults(lineage: Lineage, paths: list[str]) -> Iterable[str | None]:
+    """What is wrong with each file, if anything; only files that have kept their size are read."""
+    places = [lineage.folder / path for path in paths]
+    noted = [lineage.recorded(path) for path in paths]
+    sizes = [place.stat().st_size if place.is_file() else None for place in places]
+    same = [number for number, size in enumerate(sizes) if size == noted[number]["bytes"]]
+    digests = dict(zip(same, sha256_of(places[number] for number in same), strict=True))
+    for number, size in enumerate(sizes):
+        if size is None:
+            yield "missing"
+        elif number not in digests:
+            yield f"changed: {size} bytes, were {noted[number]['bytes']}"
+        elif digests[number] != noted[number]["sha256"]:
+            yield f"changed: {_short(digests[number] or '')}, was {_short(noted[number]['sha256'])}"
+        else:
+            yield None
+
+
+def _code_faults(entry: dict[str, Any], scripts: Path, known: dict[str, str | None]) -> Iterable[str]:
+    script = entry["script"]
+    if script not in known:
+        file = scripts / script
+        known[script] = fingerprint.fingerprint(file) if script and file.is_file() else None
+    if known[script] != entry["code"]:
+        yield f"code of {script} changed: {known[script] or 'no such script'}, was {entry['code']}"
+
+
+def _setting_faults(recorded: dict[str, Any], config: dict[str, Any], above: str = "") -> Iterable[str]:
+    """Which keys have another value now; keys that the job was not given do not matter."""
+    for key, old in sorted(recorded.items()):
+        name = f"{above}{key}"
+        if key not in config:
+            yield f"setting {name} is gone, was {json.dumps(old)}"
+        elif isinstance(old, dict) and isinstance(config[key], dict):
+            yield from _setting_faults(old, config[key], f"{name}.")
+        elif config[key] != old:
+            yield f"setting {name} changed: {json.dumps(config[key])}, was {json.dumps(old)}"
+
+
+def _short(digest: str) -> str:
+    return digest[:_SHOWN_DIGITS]
+
+
+def find(result: Path, elsewhere: Path) -> tuple[Path, str]:
+    """Finds the working folder that a result belongs to: the nearest above it with a results/provenance.json.
+
+    Args:
+        result: as the user named it; it need not be there.
+        elsewhere: a working folder to look in, too, if the path is relative.
+
+    Returns:
+        The working folder, and the result's name relative to it.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    starts = [Path.cwd()] if result.is_absolute() else [Path.cwd(), elsewhere]
+    for start in starts:
+        place = Path(os.path.abspath(start / result))  # noqa: PTH100  links stay: results/ may be one
+        for folder in place.parents:
+            if (folder / FILE).is_file():
+                return folder, place.relative_to(folder).as_posix()
+    raise InputError(f"{result}: no {FILE} in the folders above it; make it with `snakemake report`")

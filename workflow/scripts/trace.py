@@ -1,0 +1,79 @@
+"""Prints what a result comes from, back to the raw tiles and the settings, and which of it no longer matches.
+
+  python workflow/scripts/trace.py results/buildings/JAX_Tile_004.tif
+  python workflow/scripts/trace.py results/scores/scores.json --configfile workflow/recipes/quickstart.yaml
+  python workflow/scripts/trace.py results/models/fold-0.safetensors --json
+
+Works from any folder. What is noted in results/provenance.json is compared with the files on the disk, the code and the
+configuration as they are now: ok, CHANGED or MISSING stands before each link. Every file of the chain is read, about a
+second per GB and core. The exit status is 0 if all matches, 1 if not, and 2 if this cannot be told.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from eaves import console, settings
+from eaves.errors import InputError
+from eaves.lineage import FILE, Check, Lineage, check, find
+from eaves.lineage_text import render
+
+WIDTH = 120  # of the lines where the output is no terminal
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Prints the tree, or JSON, and exits with status 1 where something does not match."""
+    folder, name = find(arguments.result, settings.ROOT)
+    lineage = Lineage.read(arguments.provenance or folder / FILE, folder)
+    config = settings.in_use(arguments.configfile, given(arguments.config))
+    done = check(lineage, name, config, Path(__file__).resolve().parent)
+    if arguments.json:
+        print(json.dumps(as_json(done), indent=2))
+    else:
+        for line in render(done, arguments.all, shutil.get_terminal_size((WIDTH, 24)).columns):
+            print(line)
+        if any("setting" in fault for faults in done.of_job.values() for fault in faults):
+            console.LOG.info("settings are compared with config.yaml and what --configfile and --config lay over it")
+    sys.exit(0 if done.matches else 1)
+
+
+def given(pairs: list[str]) -> dict[str, Any]:
+    """Reads KEY=VALUE as Snakemake does: the value is YAML."""
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise InputError(f"--config {wrong[0]}: must be KEY=VALUE, e.g. separate='{{low: 0.4}}'")
+    return {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def as_json(done: Check) -> dict[str, Any]:
+    """Every file and job of the chain, with what no longer matches."""
+    lineage = done.lineage
+    files = {
+        path: {
+            **lineage.recorded(path),
+            "inputs": lineage.inputs(path),
+            "faults": done.of_file.get(path, []),
+        }
+        for path in done.chain
+    }
+    jobs = {
+        job: {key: value for key, value in lineage.jobs[job].items() if key != "inputs"}
+        | {"faults": done.of_job.get(job, [])}
+        for job in done.jobs
+    }
+    return {"result": done.chain[0], "matches": done.matches, "files": files, "jobs": jobs}
+
+
+if __name__ == "__main__":
+    parser = console.parser(__doc__)
+    parser.add_argument("result", type=Path, help="a file in results/; it need not be there any more")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays in use, as for Snakemake")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="likewise")
+    parser.add_argument("--provenance", type=Path, help="another file than results/provenance.json")
+    parser.add_argument("--all", action="store_true", help="list every file, not only kinds of files")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    console.run(main, parser.parse_args(), fault=2)
