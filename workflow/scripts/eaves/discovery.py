@@ -49,10 +49,10 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     found: dict[str, dict[str, Path]] = {}
     faults = []
     for path in sorted(files_below(folder)):
-        match = _NAME.fullmatch(path.name)
-        if not match or not path.is_file():
+        named = tile_and_kind(path.name)
+        if not named or not path.is_file():
             continue
-        tile, kind = match["tile"], match["kind"].upper()
+        tile, kind = named
         other = found.setdefault(tile, {}).setdefault(kind, path)
         if other != path:
             faults.append(f"{path}: two files for tile {tile}, the other is {other}; remove or rename one")
@@ -73,6 +73,17 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     if faults:
         raise InputError("\n".join(faults))
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
+
+
+def tile_and_kind(name: str) -> tuple[str, str] | None:
+    """Tells from a file's name which tile it is of and what it holds; None where it is no tile's file.
+
+    Example:
+        >>> tile_and_kind("JAX_Tile_004_RGB.tif"), tile_and_kind("readme.txt")
+        (('JAX_Tile_004', 'RGB'), None)
+    """
+    match = _NAME.fullmatch(name)
+    return (match["tile"], match["kind"].upper()) if match else None
 
 
 def files_below(folder: Path) -> Iterator[Path]:
