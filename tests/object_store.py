@@ -5,6 +5,7 @@ import http.client
 import http.server
 import logging
 import os
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 # The store is public and the tests' own: whatever keys the machine has are none of its business.
-os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+_FOLDER = tempfile.TemporaryDirectory(prefix="aws-")
+_EMPTY = Path(_FOLDER.name) / "config"  # a file, for DVC refuses /dev/null
+_EMPTY.touch()
+os.environ.update(
+    AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=str(_EMPTY), AWS_SHARED_CREDENTIALS_FILE=str(_EMPTY)
+)
 for _name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
     os.environ.pop(_name, None)
 

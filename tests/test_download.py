@@ -127,6 +127,20 @@ def test_a_killed_download_leaves_nothing_half_and_goes_on_where_it_was(object_s
     assert not list(download.to.rglob(".*.part"))
 
 
+def test_ctrl_c_ends_it_with_one_line_and_keeps_what_came(object_store, download):
+    with BadLine(object_store.url, pause_s=0.02, piece=2_000) as line:
+        command = [sys.executable, *map(str, download.command("--parts", "train", "--jobs", "2", url=line.url))]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+            while not any(size >= CHUNK_BYTES for size in sizes(download.to)):
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+        assert process.returncode == 130
+    assert said.splitlines()[1:] == ["stopped; run the same command again to go on from here"]
+    assert any(sizes(download.to))
+
+
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(object_store, download, published):
     with BadLine(object_store.url, cuts=2) as line:
         only = ("--parts", "test", "--tiles", "JAX*", "--jobs", "5")

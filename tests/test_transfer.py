@@ -85,6 +85,16 @@ def test_a_file_of_no_bytes_arrives(tmp_path):
     assert (tmp_path / "file").read_bytes() == b""
 
 
+def test_files_that_could_not_be_verified_are_counted(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(transfer.LOG, "warning", lambda form, *values: said.append(form % values))
+    transfers = [Transfer(Item(key, 3, "no checksum"), tmp_path / key) for key in "ab"]
+    store = Answering(b"abc")
+    transfer.fetch(transfers, store)
+    assert transfer.lacking(transfers, store, jobs=2) == []
+    assert said == ["2 of these files only by their size: the store tells no checksum of them"] * 2
+
+
 def test_the_line_tells_files_bytes_rate_and_time_left(monkeypatch):
     said = []
     monkeypatch.setattr(meter, "LINE_EVERY_S", 0.0)

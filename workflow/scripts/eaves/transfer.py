@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from eaves import checksums
+from eaves.console import LOG
 from eaves.errors import InputError
 from eaves.meter import Meter
 from eaves.store import ConnectionBrokenError, Item, Store
@@ -36,21 +37,21 @@ def lacking(transfers: Sequence[Transfer], store: Store, jobs: int) -> list[Tran
         InputError: the store cannot be reached, or refuses.
     """
     here = [transfer for transfer in transfers if transfer.path.is_file()]
-    same = set()
+    found: dict[Transfer, bool | None] = {}
 
     def compare(transfer: Transfer, stop: threading.Event) -> None:
         if stop.is_set():
             return
         try:
-            if checksums.same(transfer.path, transfer.item, store) is not False:
-                same.add(transfer)
+            found[transfer] = checksums.same(transfer.path, transfer.item, store)
         except OSError as error:
             raise InputError(f"{transfer.path}: cannot be read ({error.strerror}); remove it or mend that") from error
         meter.add(transfer.item.size, files=1)
 
     with Meter("verify", len(here), sum(transfer.item.size for transfer in here)) as meter:
         _in_parallel(compare, here, jobs)
-    return [transfer for transfer in transfers if transfer not in same]
+    _tell_unverified(list(found.values()).count(None))
+    return [transfer for transfer in transfers if found.get(transfer, False) is False]
 
 
 def check_space(transfers: Sequence[Transfer], folder: Path) -> None:
@@ -88,12 +89,14 @@ def fetch(transfers: Sequence[Transfer], store: Store, jobs: int = 8, retries: i
         InputError: one line per file that arrives damaged, after all others are fetched; everything else stops the
             rest: the store cannot be reached or refuses, the disk is full, a folder cannot be written to.
     """
+    found: list[bool | None] = []
 
     def one(transfer: Transfer, stop: threading.Event) -> None:
-        _fetch_one(transfer, store, meter, stop, retries)
+        found.append(_fetch_one(transfer, store, meter, stop, retries))
 
     with Meter("fetch", len(transfers), sum(transfer.item.size for transfer in transfers)) as meter:
         _in_parallel(one, transfers, jobs)
+    _tell_unverified(found.count(None))
 
 
 def in_words(size: int) -> str:
@@ -126,13 +129,19 @@ def _in_parallel(work: Callable[[T, threading.Event], None], items: Sequence[T],
         raise InputError("\n".join(sorted(damaged)))
 
 
+def _tell_unverified(files: int) -> None:
+    if files:
+        LOG.warning("%d of these files only by their size: the store tells no checksum of them", files)
+
+
 def _part(transfer: Transfer) -> Path:
     """Where a file lies while it is not whole; of another version of it, elsewhere."""
     version = re.sub(r"\W", "-", transfer.item.etag)
     return transfer.path.with_name(f".{transfer.path.name}.{version}.part")
 
 
-def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.Event, retries: int) -> None:
+def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.Event, retries: int) -> bool | None:
+    """Fetches a file; None where it could not be verified, False where it was asked to stop."""
     item, path = transfer
     part = _part(transfer)
     try:
@@ -144,19 +153,21 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
             here = part.stat().st_size if part.exists() else 0
             meter.add(min(here, item.size))
             if not _complete(part, item, store, meter, stop, retries):
-                return
-            if checksums.same(part, item, store) is not False:
+                return False
+            same = checksums.same(part, item, store)
+            if same is not False:
                 part.replace(path)
                 meter.add(0, files=1)
-                return
+                return same
             part.unlink()
             if last or not here:
-                raise DamagedError(f"{path}: what arrives has another checksum than the store's; run this again")
+                break
             meter.add(-item.size)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(f"{path}: the disk is full; make room and run this again: it goes on from here") from error
         raise InputError(f"{path}: cannot be written ({error.strerror}); run this again when it can be") from error
+    raise DamagedError(f"{path}: what arrives has another checksum than the store's; run this again")
 
 
 def _complete(part: Path, item: Item, store: Store, meter: Meter, stop: threading.Event, retries: int) -> bool:
