@@ -17,6 +17,7 @@ configfile: f"{workflow.basedir}/config.yaml"
 container: "docker://eaves"
 
 
+include: "workflow/rules/links.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/code.smk"
 include: "workflow/rules/scenes.smk"

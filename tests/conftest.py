@@ -1,12 +1,14 @@
 """What many tests share: one valid raw tile, and one finished run of the whole workflow on a toy."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before torch and OpenMP come in: small arrays gain nothing from threads that wait for each other on shared cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from object_store import ObjectStore
 from toy import OVERLAY, ToyRun, snakemake, write_tile
 
 from eaves.discovery import TileFiles
@@ -25,3 +27,11 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
     done = snakemake(folder, overlay=OVERLAY)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return ToyRun(folder)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """A local S3 server."""
+    store = ObjectStore()
+    yield store
+    store.close()

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import yaml
 from dvc_house import SETTINGS, TEST, TRAIN, House, jobs
+from object_store import BUCKET
 from toy import HOUSE
 
 pytestmark = pytest.mark.dvc
@@ -123,7 +124,7 @@ def faults(described, rows):
     outs = {name: paths([*stage.get("outs", []), *stage.get("metrics", [])]) for name, stage in stages.items()}
     made = {output for output, *_ in rows}
     for name, stage in stages.items():
-        if stage["cmd"] != f"snakemake --cores all -- {name}":
+        if stage["cmd"].split(" && ")[0] != f"snakemake --cores all -- {name}":
             found.append(f"{name}: its command is {stage['cmd']!r}")
         found += [f"{out}: no rule makes it" for out in outs[name] if not any(below(path, [out]) for path in made)]
         deps = paths(stage.get("deps", []))
@@ -235,12 +236,17 @@ def test_metrics_and_plots_show_what_one_expects(house, place):
 
 
 @pytest.mark.parametrize("remote", ["folder", "s3"])
-def test_nobody_retrains_what_was_pulled(house, place, remote, request):
+def test_nobody_retrains_what_was_pulled(house, place, remote, object_store):
     """A clone elsewhere, with no cache of trained folds."""
-    address = str(place / "remote") if remote == "folder" else request.getfixturevalue("s3_remote")
+    address = str(place / "remote") if remote == "folder" else f"s3://{BUCKET}/eaves"
     house.dvc("remote", "add", "--force", "--default", "store", address)
-    for option in request.getfixturevalue("s3_options") if remote == "s3" else ():
-        house.dvc("remote", "modify", "store", *option)
+    if remote == "s3":
+        for name, value in (
+            ("endpointurl", object_store.url),
+            ("access_key_id", "somebody"),
+            ("secret_access_key", "secret"),
+        ):
+            house.dvc("remote", "modify", "store", name, value)
     house.commit(f"A remote: {remote}")
     house.dvc("push")
     other = house.cloned(place / f"clone-{remote}", place / f"folds-{remote}")

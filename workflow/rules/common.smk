@@ -138,6 +138,11 @@ def prediction_folders(batch):
     return [f"results/predictions/fold-{fold}" for fold in range(len(MODELS))]
 
 
+def kept_prediction(path):
+    """One fold's prediction as an output: temporary where only what is merged of it is kept."""
+    return path if config["keep"]["predictions"] else temp(path)
+
+
 def remove_checkpoints():
     """Removes the checkpoints of models that are written; called when a run has ended well."""
     for stage, folder in (("warmup", "warmups"), ("train", "models")):

@@ -1,7 +1,8 @@
 """Per-fold inference: test tiles by every fold's model, training tiles by the one that has not seen them.
 
 in:  a batch's prepared images, a model (for training tiles: all of them, and results/folds/folds.csv)
-out: results/predictions/fold-<k>/<tile>.tif, results/predictions/out-of-fold/<tile>.tif: probability of building
+out: results/predictions/fold-<k>/<tile>.tif, results/predictions/out-of-fold/<tile>.tif: probability of building;
+     temporary with keep.predictions: false
 """
 
 # With a folder of models given, they take the place of the folds: fold-0 is the first by name.
@@ -16,7 +17,7 @@ for _batch, _members in batches_of("test").items():
                 images=images(_members),
                 model=_model,
             output:
-                tiles=[f"results/predictions/fold-{_fold}/{tile}.tif" for tile in _members],
+                tiles=[kept_prediction(f"results/predictions/fold-{_fold}/{tile}.tif") for tile in _members],
             log:
                 f"results/logs/predict/{_batch}-fold-{_fold}.log",
             threads: share_of_cores
@@ -43,7 +44,7 @@ if not config["models"]:
                 folds="results/folds/folds.csv",
                 models=MODELS,
             output:
-                tiles=[f"results/predictions/out-of-fold/{tile}.tif" for tile in _members],
+                tiles=[kept_prediction(f"results/predictions/out-of-fold/{tile}.tif") for tile in _members],
             log:
                 f"results/logs/predict/{_batch}-out-of-fold.log",
             threads: share_of_cores
@@ -59,11 +60,11 @@ if not config["models"]:
 
 
 rule predictions:
-    """Target: every prediction, out-of-fold and test."""
+    """Target: every prediction, out-of-fold and test; where they are not kept, what is merged of them."""
     input:
         [
             f"{folder}/{tile}.tif"
             for batch, members in BATCHES.items()
-            for folder in prediction_folders(batch)
+            for folder in (prediction_folders(batch) if config["keep"]["predictions"] else ["results/probabilities"])
             for tile in members
         ],

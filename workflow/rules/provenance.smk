@@ -19,11 +19,13 @@ ENDS = [
     *rules.score.output,
     *(rules.tuning.input if config["separate"]["tune"] else []),
 ]
-BETWEEN = [*rules.tiles.input, *MODELS, *rules.predictions.input, *rules.probabilities.input, *rules.buildings.input]
+BETWEEN = [*rules.tiles.input, *MODELS, *rules.probabilities.input, *rules.buildings.input]
+if config["keep"]["predictions"]:
+    BETWEEN += rules.predictions.input
 if not config["models"]:
     BETWEEN += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
 # Blocks of the configuration that change no result: what is there, and how often training saves.
-NO_RECIPE = ("tiles", "checkpoint")
+NO_RECIPE = ("tiles", "checkpoint", "keep")
 
 
 rule provenance:

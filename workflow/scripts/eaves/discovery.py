@@ -49,10 +49,10 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     found: dict[str, dict[str, Path]] = {}
     faults = []
     for path in sorted(files_below(folder)):
-        match = _NAME.fullmatch(path.name)
-        if not match or not path.is_file():
+        named = tile_and_kind(path.name)
+        if not named or not path.is_file():
             continue
-        tile, kind = match["tile"], match["kind"].upper()
+        tile, kind = named
         other = found.setdefault(tile, {}).setdefault(kind, path)
         if other != path:
             faults.append(f"{path}: two files for tile {tile}, the other is {other}; remove or rename one")
@@ -82,8 +82,8 @@ def raster_name(path: Path) -> tuple[str | None, str | None]:
         >>> raster_name(Path("A_1_gti.TIF")), raster_name(Path("A_1.tif")), raster_name(Path("notes.txt"))
         (('A_1', 'GTI'), ('A_1', None), (None, None))
     """
-    if match := _NAME.fullmatch(path.name):
-        return match["tile"], match["kind"].upper()
+    if named := tile_and_kind(path.name):
+        return named
     return (path.stem, None) if path.suffix.lower() in (".tif", ".tiff") else (None, None)
 
 
@@ -113,6 +113,17 @@ def rasters_in(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() in (".tif", ".tiff"):
             found.setdefault(path.stem.lower(), path)
     return found
+
+
+def tile_and_kind(name: str) -> tuple[str, str] | None:
+    """Tells from a file's name which tile it is of and what it holds; None where it is no tile's file.
+
+    Example:
+        >>> tile_and_kind("JAX_Tile_004_RGB.tif"), tile_and_kind("readme.txt")
+        (('JAX_Tile_004', 'RGB'), None)
+    """
+    match = _NAME.fullmatch(name)
+    return (match["tile"], match["kind"].upper()) if match else None
 
 
 def files_below(folder: Path) -> Iterator[Path]:
