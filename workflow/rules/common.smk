@@ -69,6 +69,9 @@ try:
 except InputError as fault:
     raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
 
+# Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and what a GPU's share of a node has.
+CLUSTER_THREADS = 4
+
 # How often training saves is no param of a rule: a change would train again.
 EVERY = [f"--checkpoint-{name} {value}" for name, value in config["checkpoint"].items() if value is not None]
 os.environ.update(CHECKPOINT_EVERY=" ".join(EVERY))
@@ -148,9 +151,12 @@ def remove_checkpoints():
 def share_of_cores(wildcards):
     """Threads of a job that computes on the network: so many that every fold can run at once, within 1..8.
 
-    On few cores, several jobs of one thread finish sooner than one after the other with all of them.
+    On few cores, several jobs of one thread finish sooner than one after the other with all of them. On a cluster it is
+    a fixed number: the job itself asks again, and sees other cores than the process that sent it.
     """
-    return min(8, max(1, (workflow.cores or 4 * len(FOLDS)) // len(FOLDS)))
+    if workflow.non_local_exec or workflow.remote_exec:
+        return CLUSTER_THREADS
+    return min(8, max(1, workflow.cores // len(FOLDS)))
 
 
 def more_memory(mb):
