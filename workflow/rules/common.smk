@@ -1,5 +1,7 @@
 """What the rules share: the checked configuration, the tiles there are, their batches, and small helpers."""
 
+import functools
+import gc
 import json
 import os
 import re
@@ -7,6 +9,9 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+
+# Planning makes millions of objects that stay. Looking through them for garbage at every turn takes a tenth of the time.
+gc.set_threshold(1_000_000)
 
 HOUSE = Path(workflow.basedir)
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
@@ -71,6 +76,9 @@ try:
 except InputError as fault:
     raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
 
+# Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and what a GPU's share of a node has.
+CLUSTER_THREADS = 4
+
 # How often training saves is no param of a rule: a change would train again.
 EVERY = [f"--checkpoint-{name} {value}" for name, value in config["checkpoint"].items() if value is not None]
 os.environ.update(CHECKPOINT_EVERY=" ".join(EVERY))
@@ -84,7 +92,8 @@ BATCHES = {
 }
 NAMES = {set_name: list(TILES[set_name]) for set_name in SETS}
 ALL_TILES = [tile for set_name in SETS for tile in NAMES[set_name]]
-WITH_TRUTH = [tile for set_name in SETS for tile, files in TILES[set_name].items() if files.gti]
+# A table and not a list, as it is asked about every tile.
+WITH_TRUTH = {tile: files.gti for set_name in SETS for tile, files in TILES[set_name].items() if files.gti}
 
 
 def batches_of(set_name):
@@ -106,6 +115,7 @@ def settings(*names):
     return json.dumps(chosen, sort_keys=True)
 
 
+@functools.cache
 def code(script):
     """The fingerprint of a script and what it uses, for a rule's params: changed code reruns, a comment doesn't."""
     return prints.fingerprint(HOUSE / "workflow" / "scripts" / script)
@@ -118,7 +128,7 @@ def images(tiles):
 
 def truths(tiles):
     """The prepared truth of tiles, of those that have some."""
-    return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in set(WITH_TRUTH)]
+    return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in WITH_TRUTH]
 
 
 def thresholds():
@@ -155,9 +165,12 @@ def remove_checkpoints():
 def share_of_cores(wildcards):
     """Threads of a job that computes on the network: so many that every fold can run at once, within 1..8.
 
-    On few cores, several jobs of one thread finish sooner than one after the other with all of them.
+    On few cores, several jobs of one thread finish sooner than one after the other with all of them. On a cluster it is
+    a fixed number: the job itself asks again, and sees other cores than the process that sent it.
     """
-    return min(8, max(1, (workflow.cores or 4 * len(FOLDS)) // len(FOLDS)))
+    if workflow.non_local_exec or workflow.remote_exec:
+        return CLUSTER_THREADS
+    return min(8, max(1, workflow.cores // len(FOLDS)))
 
 
 def more_memory(mb):

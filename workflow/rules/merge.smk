@@ -16,6 +16,8 @@ for _batch, _members in BATCHES.items():
             tiles=[f"results/probabilities/{tile}.tif" for tile in _members],
         log:
             f"results/logs/merge/{_batch}.log",
+        group:
+            "merge"
         threads: 1
         resources:
             mem_mb=more_memory(2000),

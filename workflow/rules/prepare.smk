@@ -19,6 +19,8 @@ for _batch, _members in BATCHES.items():
             table=f"results/tiles/batches/{_batch}.csv",
         log:
             f"results/logs/prepare/{_batch}.log",
+        group:
+            "prepare"
         threads: 1
         resources:
             mem_mb=more_memory(2000),

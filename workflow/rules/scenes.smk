@@ -15,6 +15,8 @@ if config["scenes"]:
                 files=[path for tile in _members for path in TILES[_batch.split("-")[0]][tile].present()],
             log:
                 f"results/logs/scenes/{_batch}.log",
+            group:
+                "prepare"
             threads: 1
             resources:
                 mem_mb=more_memory(2000),

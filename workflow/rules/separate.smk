@@ -27,6 +27,8 @@ for _batch, _members in BATCHES.items():
             tiles=[f"results/buildings/{tile}.tif" for tile in _members],
         log:
             f"results/logs/separate/{_batch}.log",
+        group:
+            "separate" if config["separate"]["tune"] else "merge"
         threads: 1
         resources:
             mem_mb=more_memory(4000),

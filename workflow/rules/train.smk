@@ -29,7 +29,8 @@ if not config["models"]:
             checkpoint="results/checkpoints/train-{fold}.pt",
             journal="results/tensorboard/train-fold-{fold}",
         shell:
-            'python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
+            # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
+            'exec python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"

@@ -21,6 +21,8 @@ if not config["models"]:
                 f"results/tuning/counts/{_batch}.csv",
             log:
                 f"results/logs/tune/{_batch}.log",
+            group:
+                "merge"
             threads: 1
             resources:
                 mem_mb=more_memory(4000),

@@ -52,7 +52,8 @@ if not config["models"]:
             checkpoint="results/checkpoints/warmup-{fold}.pt",
             journal="results/tensorboard/warmup-fold-{fold}",
         shell:
-            'python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
+            # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
+            'exec python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
