@@ -10,7 +10,7 @@ QUICKSTART := --configfile workflow/recipes/quickstart.yaml
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo apply pull test lint format bench lock clean
+.PHONY: help setup demo apply pull test lint format bench image lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ format: $(READY) ## put code and rules into their usual form
 
 bench: $(READY) ## every benchmark, as ratios against the usual way
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; python $$file || exit 1; done
+
+image: ## the steps of envs/Dockerfile and `make demo` in a fresh Debian root: needs root and debootstrap
+	@envs/try_image.sh
 
 lock: $(READY) ## compile envs/requirements.in into envs/requirements.txt
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.txt

@@ -141,6 +141,32 @@ def as_option(option, paths):
     return " ".join([option, *paths]) if paths else ""
 
 
+def raw_files(set_name, tiles):
+    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them."""
+    keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
+
+    def files(wildcards, input):
+        found = {tile: {} for tile in tiles}
+        for (tile, kind), path in zip(keys, input, strict=True):
+            found[tile][kind] = str(path)
+        return json.dumps(found)
+
+    return files
+
+
+def folders_of(name=None, none=()):
+    """The folders of a rule's inputs, of all or of one name, where the job has them: with an object store, in a copy.
+
+    `none` is what is given where there are no such inputs.
+    """
+
+    def folders(wildcards, input):
+        paths = input if name is None else input.get(name)
+        return list(dict.fromkeys(os.path.dirname(path) for path in paths)) or none
+
+    return folders
+
+
 def prediction_folders(batch):
     """Where the predictions lie that are merged for a batch: one folder per model, or the out-of-fold ones."""
     if batch.startswith("train-"):

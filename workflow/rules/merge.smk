@@ -22,7 +22,7 @@ for _batch, _members in BATCHES.items():
         resources:
             mem_mb=more_memory(2000),
         params:
-            folders=prediction_folders(_batch),
+            folders=folders_of(),
             tiles=_members,
             code=code("merge.py"),
         shell:

@@ -25,12 +25,7 @@ for _batch, _members in BATCHES.items():
         resources:
             mem_mb=more_memory(2000),
         params:
-            files=json.dumps(
-                {
-                    tile: {path.stem[-3:].lower(): str(path) for path in TILES[_set][tile].present()}
-                    for tile in _members
-                }
-            ),
+            files=raw_files(_set, _members),
             set=_set,
             settings=settings("prepare"),
             code=code("prepare.py"),

@@ -31,10 +31,14 @@ rule score:
     params:
         settings=settings("score", "split", "separate"),
         thresholds=as_option("--thresholds", thresholds()),
+        truth=folders_of("truths", "results/tiles"),
+        solution=folders_of("buildings", "results/buildings"),
+        heights=folders_of("images", "results/tiles"),
+        confidence=folders_of("probabilities", "results/probabilities"),
         code=code("score.py"),
     shell:
-        'python "$SCRIPTS"/score.py --table {input.table:q} --truth results/tiles --solution results/buildings'
-        " --heights results/tiles --confidence results/probabilities --json {output.scores:q} --csv {output.tiles:q}"
+        'python "$SCRIPTS"/score.py --table {input.table:q} --truth {params.truth:q} --solution {params.solution:q}'
+        " --heights {params.heights:q} --confidence {params.confidence:q} --json {output.scores:q} --csv {output.tiles:q}"
         " --groups-csv {output.groups:q} --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
         " --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q}"
 
