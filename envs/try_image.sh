@@ -4,6 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 root=$(mktemp -d)
+chmod 755 "$root" # apt fetches as a user of its own
 trap 'umount -q "$root/proc" "$root/dev" || true; rm -rf --one-file-system "$root"' EXIT
 debootstrap --variant=minbase bookworm "$root" ${MIRROR:-} > /dev/null
 mkdir "$root/eaves"
