@@ -181,7 +181,7 @@ def test_missing_files_are_named_and_a_missing_result_is_traced_all_the_same(cop
     assert done.returncode == 1, done.stderr
     assert next(line.split()[-1] for line in done.stdout.splitlines() if line.startswith("MISSING")) == gone[0]
     assert done.stdout.splitlines()[-3:] == [
-        "of 42 files and 13 jobs, these do not match:",
+        "of 43 files and 14 jobs, these do not match:",
         *[f"  {path}: missing" for path in gone],
     ]
 

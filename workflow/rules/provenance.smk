@@ -31,8 +31,9 @@ NO_RECIPE = ("tiles", "checkpoint", "keep")
 rule provenance:
     """Writes down what made each result: inputs by their content, code, settings, packages, device."""
     input:
-        results=sorted({*BETWEEN} - {*ENDS}),
-        ends=ENDS,
+        # As plain names: for a name that knows its rule, Snakemake goes through all the others (9.27), hours with many.
+        results=sorted({str(path) for path in BETWEEN} - {str(path) for path in ENDS}),
+        ends=[str(path) for path in ENDS],
         # A change of code or settings may leave every result as it was, but not what made it.
         code="results/code.json",
     output:

@@ -26,6 +26,7 @@ class Lineage:
     jobs: dict[str, dict[str, Any]]
     results: dict[str, dict[str, Any]]
     raw: dict[str, dict[str, Any]]
+    _sorted: dict[str, dict[str | None, dict[str, str]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, file: Path, folder: Path) -> "Lineage":
@@ -63,16 +64,24 @@ class Lineage:
         job = self.job_of(path)
         if job is None:
             return {}
-        read = self.jobs[job]["inputs"]
         own, only = tile_of(path), self.results[path].get("model")
+        read = self.jobs[job]["inputs"] if own is None else self._of_tile(job, own)
         is_image = path.startswith("results/tiles/") and path.endswith("_image.tif")
         return {
             name: digest
             for name, digest in read.items()
-            if (own is None or tile_of(name) in (None, own))
-            and (only is None or name == only or not name.endswith(MODEL))
+            if (only is None or name == only or not name.endswith(MODEL))
             and not (is_image and raster_name(Path(name))[1] in TRUTH)
         }
+
+    def _of_tile(self, job: str, tile: str) -> dict[str, str]:
+        """A job's inputs that are of a tile, and those of none."""
+        if job not in self._sorted:
+            groups: dict[str | None, dict[str, str]] = {None: {}}
+            for name, digest in self.jobs[job]["inputs"].items():
+                groups.setdefault(tile_of(name), {})[name] = digest
+            self._sorted[job] = groups
+        return self._sorted[job].get(tile, {}) | self._sorted[job][None]
 
     def chain(self, start: str) -> list[str]:
         """A result and all that it comes from, each once, the result first.
