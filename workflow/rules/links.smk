@@ -18,6 +18,8 @@ async def newer_or_linked(file, time):
     """Tells whether an input may have changed since a job that ended at `time`."""
     if await _is_newer(file, time):
         return True
+    if not os.path.lexists(file):  # on object storage, and not fetched
+        return False
     found = os.lstat(file)
     linked = stat.S_ISLNK(found.st_mode) or found.st_nlink > 1
     return linked and not file.is_ancient and not os.stat(file).st_mode & stat.S_IWUSR
