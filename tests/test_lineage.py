@@ -9,7 +9,8 @@ import rasterio
 import yaml
 from toy import CONFIG, HOUSE, OVERLAY, SCRIPTS, ToyRun, merged, run, snakemake
 
-from eaves.lineage import Lineage, check
+from eaves.lineage import Lineage
+from eaves.lineage_check import check
 from eaves.lineage_text import render
 
 pytestmark = pytest.mark.pipeline

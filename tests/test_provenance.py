@@ -13,7 +13,8 @@ from toy import HOUSE
 
 from eaves import devices, job_records, made_with, weights
 from eaves.errors import InputError
-from eaves.lineage import Lineage, check
+from eaves.lineage import Lineage
+from eaves.lineage_check import check
 from eaves.provenance import FORMAT, entries, gather
 
 BLOCKS = {"separate", "score"}

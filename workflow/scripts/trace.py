@@ -20,7 +20,8 @@ import yaml
 
 from eaves import console, settings
 from eaves.errors import InputError
-from eaves.lineage import FILE, Check, Lineage, check, find
+from eaves.lineage import FILE, Lineage, find
+from eaves.lineage_check import Check, check
 from eaves.lineage_text import render
 
 WIDTH = 120  # of the lines where the output is no terminal

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from eaves.discovery import tile_of
-from eaves.lineage import Check
+from eaves.lineage_check import Check
 
 OK, CHANGED, MISSING = "ok", "CHANGED", "MISSING"
 _STATE = 9  # columns for the state, left of the tree
