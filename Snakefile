@@ -5,6 +5,7 @@ Each is a target by its name, e.g. `snakemake models`; a bare `snakemake` makes 
 in config.yaml, how it is run in profiles/.
 """
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -32,6 +33,12 @@ include: "workflow/rules/separate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
+
+
+# Only with --sdm conda: without it, a change of that file would make every result anew.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    for _rule in workflow.rules:
+        _rule.conda_env = f"{workflow.basedir}/envs/environment.yaml"
 
 
 onsuccess:

@@ -82,12 +82,12 @@ def test_hashes_are_those_that_jobs_read_and_of_other_files_those_on_the_disk(wo
     note("results/end", "last", {"results/middle": "middle"})
     parts = entries(gather(["results/end"], BLOCKS))
     assert parts["raw"] == {
-        "raw": {"bytes": 3, "sha256": digest("then")},
-        "unhashed": {"bytes": 1, "sha256": digest("u")},
+        "raw": {"sha256": digest("then")},
+        "unhashed": {"sha256": digest("u")},
     }
     assert parts["results"] == {
-        "results/end": {"job": "last", "bytes": 3, "sha256": digest("end")},
-        "results/middle": {"job": "first", "bytes": 6, "sha256": digest("middle")},
+        "results/end": {"job": "last", "sha256": digest("end")},
+        "results/middle": {"job": "first", "sha256": digest("middle")},
     }
     assert parts["jobs"]["first"]["inputs"] == {"raw": digest("then"), "unhashed": digest("u")}
 
@@ -118,12 +118,15 @@ def test_an_input_that_is_waited_for_and_not_read_is_left_out(work):
     assert gather(["results/folds"], BLOCKS, given=["results/table"]).raw == {"data/a", "results/table"}
 
 
-def test_a_missing_file_is_named(work):
-    note("results/end", "last", {"raw": "r"})
+def test_a_file_that_was_removed_is_known_by_what_was_read_and_named_where_nothing_has_read_it(work):
+    note("results/end", "last", {"raw": "r", "unhashed": None})
+    write(unhashed="u")
     with pytest.raises(InputError, match="results/end: missing"):
         entries(gather(["results/end"], BLOCKS))
     write(**{"results/end": "end"})
-    with pytest.raises(InputError, match="raw: missing"):
+    assert entries(gather(["results/end"], BLOCKS))["raw"]["raw"] == {"sha256": digest("r")}
+    Path("unhashed").unlink()
+    with pytest.raises(InputError, match="unhashed: missing"):
         entries(gather(["results/end"], BLOCKS))
 
 

@@ -131,6 +131,22 @@ def truths(tiles):
     return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in WITH_TRUTH]
 
 
+def for_training():
+    """What stands for the training tiles where they are trained on: the tables of their batches, which hold their hashes.
+
+    With an object store, a job is given copies of its inputs, so that there it is the tiles, too. On a shared disk it is
+    the tables alone: each of the ten training jobs would list all tiles, half of the time of planning.
+    """
+    tables = [f"results/tiles/batches/{batch}.csv" for batch in batches_of("train")]
+    stored = workflow.storage_settings.default_storage_provider is not None
+    return tables + stored * (images(NAMES["train"]) + truths(NAMES["train"]))
+
+
+def tiles_folder(wildcards, input):
+    """The folder of the prepared tiles, where a job that has `for_training` as its tiles finds it."""
+    return os.path.dirname(os.path.dirname(input.tiles[0]))
+
+
 def thresholds():
     """The tuned thresholds, where they are used: an input of what separates or tells by which values."""
     return ["results/tuning/chosen.json"] if config["separate"]["tune"] else []

@@ -19,11 +19,10 @@ ENDS = [
     *rules.score.output,
     *(rules.tuning.input if config["separate"]["tune"] else []),
 ]
-BETWEEN = [*rules.tiles.input, *MODELS, *rules.probabilities.input, *rules.buildings.input]
-if config["keep"]["predictions"]:
-    BETWEEN += rules.predictions.input
+# What is looked into; of everything else between, what the jobs have read is known, though it may have been removed since.
+READ = [*MODELS]
 if not config["models"]:
-    BETWEEN += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
+    READ += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
 # Blocks of the configuration that change no result: what is there, and how often training saves.
 NO_RECIPE = ("tiles", "checkpoint", "keep")
 
@@ -32,8 +31,8 @@ rule provenance:
     """Writes down what made each result: inputs by their content, code, settings, packages, device."""
     input:
         # As plain names: for a name that knows its rule, Snakemake goes through all the others (9.27), hours with many.
-        results=sorted({str(path) for path in BETWEEN} - {str(path) for path in ENDS}),
         ends=[str(path) for path in ENDS],
+        read=[str(path) for path in READ],
         # A change of code or settings may leave every result as it was, but not what made it.
         code="results/code.json",
     output:

@@ -12,7 +12,8 @@ if not config["models"]:
             tables=expand("results/tiles/batches/{batch}.csv", batch=batches_of("train")),
             # Every tile, the test tiles too, is checked before training starts; which they are does not matter.
             checked=ancient("results/tiles/tiles.csv"),
-            images=ancient(images(NAMES["train"])),
+            # Training goes by this table: what it reads is listed here, once for all folds.
+            tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
             "results/folds/folds.csv",
         log:
@@ -22,7 +23,7 @@ if not config["models"]:
             settings=settings("split"),
             code=code("split.py"),
         shell:
-            'python "$SCRIPTS"/split.py --output {output:q} --tiles $(dirname {input.images[0]:q}) --settings {params.settings:q}'
+            'python "$SCRIPTS"/split.py --output {output:q} --tiles $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
             " --log {log:q} {input.tables:q}"
 
     rule folds:

@@ -11,7 +11,7 @@ if not config["models"]:
         input:
             folds="results/folds/folds.csv",
             warmup="results/warmups/fold-{fold}.safetensors",
-            tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
+            tiles=ancient(for_training()),
         output:
             multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
@@ -26,11 +26,12 @@ if not config["models"]:
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
             code=code("train.py"),
+            tiles=tiles_folder,
             checkpoint="results/checkpoints/train-{fold}.pt",
             journal="results/tensorboard/train-fold-{fold}",
         shell:
             # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
-            'exec python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
+            'exec python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"

@@ -34,7 +34,7 @@ if not config["models"]:
             folds="results/folds/folds.csv",
             encoder="results/weights/encoder.safetensors",
             # The table holds the tiles' hashes: it says whether they have changed.
-            tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
+            tiles=ancient(for_training()),
         output:
             multiext("results/warmups/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
@@ -49,11 +49,12 @@ if not config["models"]:
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "warmup"),
             code=code("warmup.py"),
+            tiles=tiles_folder,
             checkpoint="results/checkpoints/warmup-{fold}.pt",
             journal="results/tensorboard/warmup-fold-{fold}",
         shell:
             # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
-            'exec python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles $(dirname {input.tiles[0]:q})'
+            'exec python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"

@@ -11,7 +11,7 @@ from eaves.files import whole
 
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables and writes them as one."""
-    table = pd.concat([pd.read_csv(path, dtype={"buildings": "Int64"}) for path in arguments.tables])
+    table = pd.concat([pd.read_csv(path, dtype={"tile": str, "buildings": "Int64"}) for path in arguments.tables])
     with whole(arguments.output) as temporary:
         table.sort_values(["set", "tile"]).to_csv(temporary, index=False)
 

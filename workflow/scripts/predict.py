@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     device = devices.choose()[0]
     fold_of = None
     if arguments.folds:
-        fold_of = pd.read_csv(arguments.folds).set_index("tile")["fold"]
+        fold_of = pd.read_csv(arguments.folds, dtype={"tile": str}).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
     for image_file in console.progress(arguments.images, "predict"):
         tile = image_file.stem.removesuffix("_image")

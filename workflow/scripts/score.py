@@ -96,7 +96,7 @@ def score_tiles(
 
 def sets_of_tiles(table: Path) -> dict[str, str]:
     """Gives the set of each tile that has truth, from the pipeline's tiles.csv."""
-    known = pd.read_csv(table)
+    known = pd.read_csv(table, dtype={"tile": str})
     known = known[known["truth_sha256"].notna()]
     return {tile: SETS[name] for tile, name in zip(known["tile"], known["set"], strict=True)}
 

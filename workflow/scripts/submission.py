@@ -10,7 +10,7 @@ from eaves import console, rasters, submission
 
 def main(arguments: argparse.Namespace) -> None:
     """Writes the tiles in the order of their names."""
-    table = pd.read_csv(arguments.table)
+    table = pd.read_csv(arguments.table, dtype={"tile": str})
     names = sorted(table.loc[table["set"] == "test", "tile"])
     shown = console.progress(names, "submission")
     submission.write(arguments.output, ((name, rasters.read(arguments.buildings / f"{name}.tif")) for name in shown))

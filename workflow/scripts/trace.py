@@ -12,6 +12,7 @@ second per GB and core. The exit status is 0 if all matches, 1 if not, and 2 if 
 import argparse
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,4 +78,5 @@ if __name__ == "__main__":
     parser.add_argument("--provenance", type=Path, help="another file than results/provenance.json")
     parser.add_argument("--all", action="store_true", help="list every file, not only kinds of files")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `trace.py ... | head` ends without a word
     console.run(main, parser.parse_args(), fault=2)

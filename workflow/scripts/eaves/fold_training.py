@@ -139,7 +139,7 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
         InputError: the table has no such fold, or a tile is missing or damaged.
     """
     try:
-        table = pd.read_csv(folds_file).sort_values("tile")
+        table = pd.read_csv(folds_file, dtype={"tile": str}).sort_values("tile")
     except (OSError, ValueError) as error:
         raise InputError(f"{folds_file}: cannot be read ({error}); make it with `snakemake folds`") from error
     if fold not in set(table["fold"]):

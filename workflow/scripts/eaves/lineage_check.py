@@ -66,19 +66,14 @@ def check(lineage: Lineage, start: str, config: dict[str, Any], scripts: Path) -
 
 
 def _file_faults(lineage: Lineage, paths: list[str]) -> Iterable[str | None]:
-    """What is wrong with each file, if anything; only files that have kept their size are read."""
-    places = [lineage.folder / path for path in paths]
-    noted = [lineage.recorded(path) for path in paths]
-    sizes = [place.stat().st_size if place.is_file() else None for place in places]
-    same = [number for number, size in enumerate(sizes) if size == noted[number]["bytes"]]
-    digests = dict(zip(same, sha256_of(places[number] for number in same), strict=True))
-    for number, size in enumerate(sizes):
-        if size is None:
+    """What is wrong with each file, if anything."""
+    digests = sha256_of(lineage.folder / path for path in paths)
+    for path, digest in zip(paths, digests, strict=True):
+        noted = lineage.recorded(path)["sha256"]
+        if digest is None:
             yield "missing"
-        elif number not in digests:
-            yield f"changed: {size} bytes, were {noted[number]['bytes']}"
-        elif digests[number] != noted[number]["sha256"]:
-            yield f"changed: {_short(digests[number] or '')}, was {_short(noted[number]['sha256'])}"
+        elif digest != noted:
+            yield f"changed: {_short(digest)}, was {_short(noted)}"
         else:
             yield None
 

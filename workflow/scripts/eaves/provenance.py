@@ -87,8 +87,8 @@ def gather(
 def hashes(found: Gathered) -> dict[str, str]:
     """Gives the SHA-256 of each file.
 
-    It is what the jobs read, where they agree. Files that no job has read, that Snakemake has not hashed, or of which
-    two jobs have read different versions, are hashed as they are now.
+    It is what the jobs read, where they agree; such a file may have been removed since. Files that no job has read, that
+    Snakemake has not hashed, or of which two jobs have read different versions, are hashed as they are now.
 
     Raises:
         InputError: such a file is missing.
@@ -147,10 +147,10 @@ def entries(found: Gathered) -> dict[str, dict[str, Any]]:
         }
     results: dict[str, Any] = {}
     for path, job in sorted(found.results.items()):
-        results[path] = {"job": job, **_file(path, digests)}
+        results[path] = {"job": job, "sha256": digests[path]}
         if only := _model_of(path, found.jobs[job]):
             results[path]["model"] = only
-    raw: dict[str, Any] = {path: _file(path, digests) for path in sorted(found.raw)}
+    raw: dict[str, Any] = {path: {"sha256": digests[path]} for path in sorted(found.raw)}
     for path in raw:
         if path.endswith(MODEL) and (used := made_with.of_model(Path(path))):
             raw[path]["made_with"] = used
@@ -166,11 +166,3 @@ def _model_of(path: str, record: JobRecord) -> str | None:
     with Path(tables[0]).open(newline="") as stream:
         fold = next(row["fold"] for row in csv.DictReader(stream) if row["tile"] == tile)
     return next(name for name in models if Path(name).stem == f"fold-{fold}")
-
-
-def _file(path: str, digests: dict[str, str]) -> dict[str, Any]:
-    try:
-        size = Path(path).stat().st_size
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: missing; make it again: snakemake {path}") from error
-    return {"bytes": size, "sha256": digests[path]}
