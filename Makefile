@@ -41,8 +41,8 @@ pull: $(READY) ## get data, models and results from the DVC remote, as made: not
 	@dvc status --quiet || { echo "error: what was pulled is not what this commit describes (dvc status tells)"; exit 1; }
 	@snakemake --touch --forceall --cores 1 --quiet all -- all tuning
 
-test: $(READY) ## the tests
-	@python -m pytest
+test: $(READY) ## the tests, some files at a time
+	@python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .

@@ -130,7 +130,9 @@ def test_a_killed_download_leaves_nothing_half_and_goes_on_where_it_was(object_s
 def test_ctrl_c_ends_it_with_one_line_and_keeps_what_came(object_store, download):
     with BadLine(object_store.url, pause_s=0.02, piece=2_000) as line:
         command = [sys.executable, *map(str, download.command("--parts", "train", "--jobs", "2", url=line.url))]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        # What was started in a shell's background has inherited that Ctrl-C means nothing.
+        heeds = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(), **heeds) as process:
             while not any(size >= CHUNK_BYTES for size in sizes(download.to)):
                 assert process.poll() is None
                 time.sleep(0.01)

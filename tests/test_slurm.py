@@ -49,11 +49,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
 
 @dataclass
 class Training:
-    """A training process that was seen running as a job."""
+    """A training process, or one that predicts, that was seen running as a job. fold: of training."""
 
     process: int
     job: str
-    fold: int
+    fold: int | None
     stage: str
     card: str
 
@@ -81,26 +81,26 @@ class Run:
     samples: list[list[Training]] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Samples the training processes until the run ends."""
+        """Samples the processes with a card until the run ends."""
         while self.main.poll() is None:
-            if found := self.trainings():
+            if found := self.with_card():
                 self.samples.append(found)
             time.sleep(0.1)
 
-    def trainings(self) -> list[Training]:
-        """The training processes of this run, now."""
+    def with_card(self) -> list[Training]:
+        """The processes of this run that ask for a card, now."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 command = (entry / "cmdline").read_bytes().decode().split("\0")
-                if not (command[0].endswith("python") and Path(command[1]).name in ("train.py", "warmup.py")):
+                if not (command[0].endswith("python") and Path(command[1]).name in ("train.py", "warmup.py", "predict.py")):
                     continue
                 if (entry / "cwd").resolve() != self.folder.resolve():
                     continue
                 told = dict(line.split("=", 1) for line in (entry / "environ").read_text().split("\0") if "=" in line)
             except (OSError, IndexError, ValueError):
                 continue  # another's, or gone by now
-            fold = int(command[command.index("--fold") + 1])
+            fold = int(command[command.index("--fold") + 1]) if "--fold" in command else None
             stage, card = Path(command[1]).stem, told.get("CUDA_VISIBLE_DEVICES", "")
             found.append(Training(int(entry.name), told.get("SLURM_JOB_ID", ""), fold, stage, card))
         return found
@@ -109,7 +109,7 @@ class Run:
         """Stops a training process in the middle, of a fold not in `but`, so that no event can come too late for it."""
 
         def middle() -> Training | None:
-            for training in self.trainings():
+            for training in self.with_card():
                 begun = self.folder / "results" / "checkpoints" / f"train-{training.fold}.pt"
                 if training.stage == "train" and training.fold not in but and begun.exists():
                     os.kill(training.process, signal.SIGSTOP)
@@ -138,17 +138,17 @@ class Run:
 
 @pytest.fixture(scope="module")
 def eventful(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The toy's training on the cluster: one job is cancelled, one meets its time limit, and the node is drained."""
+    """The toy's whole run on the cluster: one training job is cancelled, one meets its time limit, and the node is drained."""
     folder = tmp_path_factory.mktemp("on-slurm")
     (folder / "overlay.yaml").write_text(yaml.safe_dump(TINY))
     cache = tmp_path_factory.mktemp("folds-of-slurm")
     command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
-    command += [*PROFILE, "--configfile", folder / "overlay.yaml", "--", "models"]
+    command += [*PROFILE, "--configfile", folder / "overlay.yaml"]
     told = environment() | cluster.environment | {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}
     del told["CUDA_VISIBLE_DEVICES"]  # SLURM's to set
     # The same at home, meanwhile: a run on a cluster is mostly waiting.
     at_home = tmp_path_factory.mktemp("at-home")
-    done = ThreadPoolExecutor(1).submit(snakemake, at_home, "models", overlay=TINY)
+    done = ThreadPoolExecutor(1).submit(snakemake, at_home, overlay=TINY)
     with (folder / "run.log").open("wb") as log:
         main = subprocess.Popen(list(map(str, command)), cwd=HOUSE, env=told, stdout=log, stderr=subprocess.STDOUT)
         run = Run(folder, cluster, main)
@@ -201,7 +201,8 @@ def test_no_two_jobs_share_a_card_and_several_train_at_a_time(eventful):
         assert len(set(cards)) == len(cards), sample
         assert set(cards) <= {str(number) for number in range(GPUS)}
     assert max(map(len, samples)) > 1
-    assert {training.fold for sample in samples for training in sample} == set(range(FOLDS))
+    seen = {(training.stage, training.fold) for sample in samples for training in sample}
+    assert {("train", fold) for fold in range(FOLDS)} | {("predict", None)} <= seen
 
 
 @pytest.mark.parametrize("event", ["cancelled", "limited"])
@@ -223,18 +224,18 @@ def test_a_drained_node_starts_nothing_and_loses_nothing(eventful):
     assert eventful["status"] == 0
 
 
-def test_weights_are_those_of_a_local_run_bit_for_bit(eventful):
+def test_weights_and_scores_are_those_of_a_local_run_bit_for_bit(eventful):
     folder, done = eventful["at home"]
     assert done.result().returncode == 0, done.result().stderr[-4000:]
-    for fold in range(FOLDS):
-        name = Path("results") / "models" / f"fold-{fold}.safetensors"
-        assert (folder / name).read_bytes() == (eventful["run"].folder / name).read_bytes()
+    for name in (*(f"models/fold-{fold}.safetensors" for fold in range(FOLDS)), "submission.txt", "scores/scores.json"):
+        here, there = (base / "results" / name for base in (folder, eventful["run"].folder))
+        assert here.read_bytes() == there.read_bytes(), name
 
 
 def test_nothing_is_left_to_do_and_the_folds_are_in_the_cache(eventful):
     run = eventful["run"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", run.folder]
-    command += [*PROFILE, "--configfile", run.folder / "overlay.yaml", "-n", "--", "models"]
+    command += [*PROFILE, "--configfile", run.folder / "overlay.yaml", "-n"]
     again = subprocess.run(
         list(map(str, command)), cwd=HOUSE, env=eventful["environment"], capture_output=True, text=True, check=False
     )
