@@ -42,7 +42,7 @@ pull: $(READY) ## get data, models and results from the DVC remote, as made: not
 	@snakemake --touch --forceall --cores 1 --quiet all -- all tuning
 
 test: $(READY) ## the tests, some files at a time
-	@python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, snakefmt, snakemake --lint
 	@ruff check .

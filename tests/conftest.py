@@ -14,6 +14,11 @@ from toy import OVERLAY, ToyRun, snakemake, write_tile
 from eaves.discovery import TileFiles
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: where files are tested side by side, none is left with them at the end."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("cluster", "dvc", "pipeline")))
+
+
 @pytest.fixture
 def raw_tile(tmp_path: Path) -> TileFiles:
     """A valid tile in a folder of its own; tests spoil one file of it."""

@@ -1,9 +1,15 @@
 """Folds: scikit-learn's own over the sorted list, and neighbours kept together where that is asked for."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import KFold
+from toy import CONFIG, SCRIPTS, run
 
+from eaves.errors import InputError
+from eaves.fold_training import load_tiles
 from eaves.folds import assign
 
 NAMES = [f"{city}_Tile_{number:03d}" for city in ("TAM", "JAX", "RIC") for number in range(14)]
@@ -46,3 +52,21 @@ def test_blocks_stay_together():
     assert folds[2] == folds[3]
     assert folds[4] == folds[5]
     assert len(set(folds)) == 3
+
+
+def test_tiles_named_by_digits_keep_their_names(tmp_path):
+    names = ["007", "010", "1e3"]
+    table, joined, folds = (tmp_path / f"{name}.csv" for name in ("batch", "tiles", "folds"))
+    found = {"tile": names, "set": "train", "buildings": 1, "image_sha256": "a", "truth_sha256": "b"}
+    pd.DataFrame(found).to_csv(table, index=False)
+    settings = json.dumps({"split": CONFIG["split"] | {"folds": 3}})
+    for arguments in (
+        ("catalogue.py", "--output", joined, table),
+        ("split.py", "--output", folds, "--tiles", tmp_path, "--settings", settings, table),
+    ):
+        done = run(SCRIPTS / arguments[0], *arguments[1:])
+        assert done.returncode == 0, done.stderr
+    for made in (joined, folds):
+        assert [line.split(",")[0] for line in made.read_text().splitlines()[1:]] == names
+    with pytest.raises(InputError, match=r"007_image\.tif: cannot be mapped"):
+        load_tiles(folds, tmp_path, 0)

@@ -87,8 +87,8 @@ def gather(
 def hashes(found: Gathered) -> dict[str, str]:
     """Gives the SHA-256 of each file.
 
-    It is what the jobs read, where they agree; such a file may have been removed since. Files that no job has read, that
-    Snakemake has not hashed, or of which two jobs have read different versions, are hashed as they are now.
+    It is what the jobs read, where they agree; such a file may have been removed since. Files that no job has read,
+    that Snakemake has not hashed, or of which two jobs have read different versions, are hashed as they are now.
 
     Raises:
         InputError: such a file is missing.
