@@ -27,7 +27,8 @@ SETTINGS = merged(
     },
 )
 
-
+# What no one commits: as in .gitignore.
+LEFT_OUT = (".git", ".venv", ".snakemake", ".*_cache", "__pycache__", "data", "results", "cache", "tmp", "config.local")
 TARGETS = {"total", "all", *yaml.safe_load((HOUSE / "dvc.yaml").read_text())["stages"]}
 
 
@@ -47,18 +48,8 @@ class House:
 
     @classmethod
     def built(cls, folder: Path, cache: Path) -> "House":
-        """The repository as it is in the working tree, with the toy's settings and data, committed."""
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=HOUSE,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.split("\0")):
-            if (HOUSE / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(HOUSE / name, folder / name)
+        """The working tree, which may be no git repository, with the toy's settings and data, committed."""
+        shutil.copytree(HOUSE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
         house = cls(folder, cache)
         house.write_settings({})
         for seed, name in enumerate(TRAIN + TEST):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eaves import console, rasters
+from eaves import console, probabilities, rasters
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
             out = stack.enter_context(rasters.created(arguments.folder / f"{tile}.tif", **layout))
             for _, window in out.block_windows(1):
                 total = sum(dataset.read(1, window=window).astype(np.float64) for dataset in opened)
-                out.write((total / len(opened)).astype(np.float32), 1, window=window)
+                out.write(probabilities.rounded(total / len(opened)), 1, window=window)
     console.LOG.info("merged %d tiles of %d folds", len(arguments.tiles), len(arguments.predictions))
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import tifffile
 from torch import nn
 
-from eaves import console, devices, model, rasters, settings
+from eaves import console, devices, model, probabilities, rasters, settings
 from eaves.inference import predict_strips
 
 
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
             arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **rasters.PROBABILITY
         ) as out:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device):
-                out.write(strip, 1, window=((top, top + len(strip)), (0, grid["width"])))
+                out.write(probabilities.rounded(strip), 1, window=((top, top + len(strip)), (0, grid["width"])))
     console.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
     return devices.described(device, block["precision"], arguments.threads)
 

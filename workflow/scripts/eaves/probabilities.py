@@ -8,6 +8,22 @@ from eaves import grids, rasters
 from eaves.errors import InputError
 from eaves.tiles import NODATA
 
+STEPS = np.float32(2**16)
+
+
+def rounded(probability: np.ndarray) -> np.ndarray:
+    """Rounds to what is stored: multiples of 1/65536.
+
+    What is finer is noise to any threshold, but does not compress: it makes files five times as large.
+
+    Args:
+        probability: any shape, floating point, 0..1.
+
+    Returns:
+        The same shape, float32, 0..1; off by 1/131072 at most.
+    """
+    return np.rint(probability.astype(np.float32) * STEPS) / STEPS
+
 
 def find(places: list[Path]) -> list[Path]:
     """Finds the GeoTIFFs among files and in folders, sorted by name.
