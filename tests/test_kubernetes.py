@@ -96,8 +96,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def in_store(house: House) -> House:
-    """Everything up to the scores, made with the store in place of a shared folder."""
-    done = house.snakemake("--executor", "local", "--cores", "2", "--max-threads", "1", "--", "scores")
+    """Everything, made with the store in place of a shared folder."""
+    done = house.snakemake("--executor", "local", "--cores", "2", "--max-threads", "1")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return house
 

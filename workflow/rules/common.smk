@@ -76,6 +76,9 @@ try:
 except InputError as fault:
     raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
 
+# Whether results lie in an object store, and jobs are given copies of what they read.
+IN_STORE = workflow.storage_settings.default_storage_provider is not None
+
 # Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and what a GPU's share of a node has.
 CLUSTER_THREADS = 4
 
@@ -138,8 +141,7 @@ def for_training():
     the tables alone: each of the ten training jobs would list all tiles, half of the time of planning.
     """
     tables = [f"results/tiles/batches/{batch}.csv" for batch in batches_of("train")]
-    stored = workflow.storage_settings.default_storage_provider is not None
-    return tables + stored * (images(NAMES["train"]) + truths(NAMES["train"]))
+    return tables + IN_STORE * (images(NAMES["train"]) + truths(NAMES["train"]))
 
 
 def tiles_folder(wildcards, input):
