@@ -68,5 +68,5 @@ def test_crops_in_a_grid_cover_the_tile_evenly(size):
 
 
 def test_prepared_files_that_cannot_be_mapped_are_named(tmp_path: Path):
-    with pytest.raises(InputError, match=rf"{tmp_path}/A_image.tif.*prepare again"):
+    with pytest.raises(InputError, match=rf"{tmp_path}/A_image.tif.*run `snakemake tiles`"):
         crops.open_tile(tmp_path, "A")

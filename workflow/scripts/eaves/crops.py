@@ -34,11 +34,11 @@ def open_tile(folder: Path, name: str) -> Tile:
         truth = tifffile.memmap(truth_file, mode="r")
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{image_file}: cannot be mapped into memory ({error}); delete it and prepare again"
+            f"{image_file}: cannot be mapped into memory ({error}); delete it if it is there, and run `snakemake tiles`"
         ) from error
     if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.int16:
         raise InputError(
-            f"{image_file}: {image.shape} {image.dtype}, expected (H, W, 4) int16; delete it and prepare again"
+            f"{image_file}: {image.shape} {image.dtype}, expected (H, W, 4) int16; delete it and run `snakemake tiles`"
         )
     return Tile(name, image, truth)
 
