@@ -1,5 +1,6 @@
 """A step in every precision, compiled or not, and its state kept and taken up."""
 
+import shutil
 from copy import deepcopy
 
 import pytest
@@ -8,6 +9,7 @@ from test_training import CPU, MAIN, crops, network, run_of
 
 from eaves import devices, training
 from eaves.engine import Engine
+from eaves.errors import InputError
 from eaves.run import Phase
 
 
@@ -63,6 +65,7 @@ def test_a_run_in_fp16_that_was_stopped_ends_in_the_same_weights(tmp_path, monke
     assert all(torch.equal(value, second.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
+@pytest.mark.skipif(not shutil.which("g++"), reason="compiling for the processor needs g++")
 def test_compiled_it_takes_the_same_step_and_keeps_the_plain_state(tmp_path):
     states = []
     for compiled in (False, True):
@@ -73,6 +76,13 @@ def test_compiled_it_takes_the_same_step_and_keeps_the_plain_state(tmp_path):
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_without_a_compiler_the_setting_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match=r"optimize.compile: true takes a compiler, and g\+\+ is not there"):
+        Engine(network(), settings_of(tmp_path, compile=True), 4, CPU)
 
 
 def test_auto_is_what_the_device_is_made_for(monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from test_training import network, run_of
@@ -93,8 +94,7 @@ def wait_for(condition):
 
 
 def children(pid):
-    listed = os.popen(f"ps -o pid= --ppid {pid}").read().split()
-    return [int(one) for one in listed if b"spawn_main" in _command(one)]
+    return [child.pid for child in psutil.Process(pid).children() if b"spawn_main" in _command(child.pid)]
 
 
 def _command(pid):

@@ -1,6 +1,7 @@
 """On what a network runs, and how exactly."""
 
 import os
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -40,6 +41,22 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     """Moves a network to a device, its weights laid out channels last, as convolutions like them best."""
     network.to(device)
     return network.to(memory_format=torch.channels_last)
+
+
+def compiled(network: nn.Module, device: torch.device) -> nn.Module:
+    """Lets torch compile a network, when it first computes; the parameters stay those of the network.
+
+    Raises:
+        InputError: there is no compiler; torch asks for C++ on the processor, and for C on a GPU.
+    """
+    variable, usual = ("CXX", ["g++"]) if device.type == "cpu" else ("CC", ["gcc", "clang"])
+    named = os.environ.get(variable, "").split()[:1]
+    if not any(shutil.which(compiler) for compiler in named or usual):
+        raise InputError(
+            f"optimize.compile: true takes a compiler, and {' or '.join(named or usual)} is not there: install it, "
+            f"name yours in {variable}, or set compile: false"
+        )
+    return torch.compile(network)  # type: ignore[return-value]
 
 
 def make_repeatable(seed: int, threads: int) -> None:

@@ -43,8 +43,8 @@ class Engine:
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.precision == "fp16")
         self.batch_norm = BatchNorm(network, optimize["batch_norm"], self.team)
         # The state is the plain network's; this is how it is computed while it learns.
-        computed = torch.compile(network) if optimize["compile"] else network
-        self.joined = self.team.joined(computed, device)  # type: ignore[arg-type]
+        computed = devices.compiled(network, device) if optimize["compile"] else network
+        self.joined = self.team.joined(computed, device)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold."""
