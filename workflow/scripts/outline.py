@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
         wanted = table.loc[table["set"] == "test", "tile"].tolist()
     tiles = layers.find(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
     grids, faults = {}, []
-    for tile, files in console.progress(tiles.items(), "check", len(tiles)):
+    for tile, files in console.progress(tiles.items(), "check"):
         try:
             grids[tile] = layers.check(files)
         except InputError as fault:
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     found = 0
     with ExitStack() as files_made:
         writers = [files_made.enter_context(products.created(path, grids)) for path in arguments.output]
-        for tile, files in console.progress(tiles.items(), "outline", len(tiles)):
+        for tile, files in console.progress(tiles.items(), "outline"):
             grid = grids[tile]
             frame = outlines(
                 layers.read_labels(files),
