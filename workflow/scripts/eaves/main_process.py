@@ -77,6 +77,7 @@ class OneLine(logging.Formatter):
         self._before = before
 
     def format(self, record: logging.LogRecord) -> str:
+        """Give the text of a message."""
         if _event(record) != LogEvent.JOB_ERROR:
             return self._before.format(record)
         logs = [path for path in getattr(record, "log", ()) if Path(path).exists()]
@@ -93,6 +94,7 @@ class Relevant(logging.Filter):
         self._interrupts = interrupts
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a message is shown."""
         said = record.getMessage() if isinstance(record.msg, str) else ""
         if said.startswith(_HEARD):
             self._interrupts.heard = True

@@ -84,6 +84,7 @@ class Meter:
 
     def line(self, elapsed_s: float) -> str:
         """Say in a line how far it is after so many seconds."""
+        counts = _COUNTS[self._scaled]
         said = tqdm.format_meter(
             int(self._done) if float(self._done).is_integer() else self._done,
             self._total,
@@ -93,6 +94,6 @@ class Meter:
             unit=self._unit,
             unit_scale=self._scaled,
             postfix=self._note,
-            bar_format=f"{{desc}}: {{percentage:.0f}}%, {_COUNTS[self._scaled]}, {{rate_fmt}}, {{remaining}} left{{postfix}}",
+            bar_format=f"{{desc}}: {{percentage:.0f}}%, {counts}, {{rate_fmt}}, {{remaining}} left{{postfix}}",
         )
         return " ".join(said.split())
