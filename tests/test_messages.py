@@ -16,6 +16,7 @@ def plan(folder, *config):
     [
         ("split={folds: 4}",),
         ("separate={low: 0.25, tune: false}", "tune={low: [0.2, 0.25], min_seed_px: [10]}"),
+        ("train.epochs=3", "train.decay.epochs=0", "tune.low=[0.1, 0.2]", "train={lr: 1.0e-3}"),
         ("augment={flip: true}", "optimize={clip_norm: 1.5}", "score={size_bins_m2: [10, 20]}", "sample={batch: null}"),
     ],
 )
@@ -27,11 +28,12 @@ def test_values_by_config_are_understood_as_yaml(tmp_path, config):
 def test_values_by_config_are_used(tmp_path):
     done = plan(tmp_path, "split={folds: 4}")
     assert "train                                 4" in done.stdout + done.stderr
-    refused = plan(tmp_path, "split={folds: 40}")
-    assert refused.returncode == 1
-    assert errors(refused.stderr) == [
-        "error: configuration: split.folds is 40, but there are only 20 training tiles; lower split.folds or add tiles"
-    ]
+    for given in ("split={folds: 40}", "split.folds=40"):
+        refused = plan(tmp_path, given)
+        assert refused.returncode == 1
+        assert errors(refused.stderr) == [
+            "error: configuration: split.folds is 40, but there are only 20 training tiles; lower split.folds or add tiles"
+        ]
 
 
 def errors(said: str) -> list[str]:
