@@ -31,9 +31,8 @@ def test_values_by_config_are_used(tmp_path):
     for given in ("split={folds: 40}", "split.folds=40"):
         refused = plan(tmp_path, given)
         assert refused.returncode == 1
-        assert errors(refused.stderr) == [
-            "error: configuration: split.folds is 40, but there are only 20 training tiles; lower split.folds or add tiles"
-        ]
+        (line,) = errors(refused.stderr)
+        assert line.startswith("error: configuration: split.folds is 40, but there are only 20 training tiles; lower ")
 
 
 def errors(said: str) -> list[str]:
