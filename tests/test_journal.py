@@ -42,7 +42,7 @@ class OnCard(torch.Tensor):
         if function is torch.cat and len({type(part) for part in tensors if isinstance(part, torch.Tensor)}) > 1:
             raise RuntimeError("Expected all tensors to be on the same device")
         made = super().__torch_function__(function, types, args, kwargs)
-        fetched = function is torch.Tensor.cpu or function is torch.Tensor.expand_as and type(args[0]) is torch.Tensor
+        fetched = function is torch.Tensor.cpu or (function is torch.Tensor.expand_as and type(args[0]) is torch.Tensor)
         return made.as_subclass(torch.Tensor) if fetched else made
 
 
