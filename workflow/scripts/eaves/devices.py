@@ -26,7 +26,8 @@ def choose(count: int = 1) -> list[torch.device]:
     Raises:
         InputError: there are GPUs, but not so many.
     """
-    lease_cards(count)
+    if torch.version.cuda:  # torch for the processor would keep a card from others and not use it
+        lease_cards(count)
     if not torch.cuda.is_available():
         if count > 1:
             LOG.info("no GPU here: one process on the CPU instead of %d; the result is the same up to rounding", count)
