@@ -25,6 +25,9 @@ def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     with whole(path) as temporary:
         save_file(state, temporary, metadata={"eaves": json.dumps(recipe, sort_keys=True)})
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # as any new file: safetensors lets nobody else read it
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
 
