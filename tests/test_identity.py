@@ -84,12 +84,12 @@ def test_the_card_and_its_software_count_and_all_of_a_team_have_one_identity(key
     settings = copy.deepcopy(run_of(tmp_path).settings)
     settings["optimize"]["precision"] = "auto"
     card = {"names": ["V100", "V100"], "cuda": "12.8", "cudnn": 91000, "capability": (7, 0)}
-    monkeypatch.setattr(
-        torch.cuda,
-        "get_device_name",
-        lambda which: card["names"][torch.device(which).index if isinstance(which, torch.device) else which],
-    )
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: card["capability"])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: card["names"][device.index])
+
+    def capability(device):
+        return (8, 0) if card["names"][device.index] == "A100" else card["capability"]
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: card["cudnn"])
 
     def on_card(number=0, **changes):
@@ -101,7 +101,7 @@ def test_the_card_and_its_software_count_and_all_of_a_team_have_one_identity(key
     assert usual == on_card(number=1)
     assert usual == key(settings, device=torch.device("cuda", 0), processes=2, threads=8)
     found = [on_card(cuda="13.0"), on_card(cudnn=92000), on_card(names=["V100", "T4"]), on_card(names=["A100"] * 2)]
-    found.append(on_card(capability=(8, 0)))
+    found.append(on_card(names=["V100"] * 2, capability=(8, 0)))
     assert len({usual, *found}) == 6
     mixed = {on_card(number, names=["A100", "T4"]) for number in (0, 1)}
     assert len(mixed) == 1

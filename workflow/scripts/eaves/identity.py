@@ -42,9 +42,15 @@ def identity(
     Returns:
         A SHA-256 in hexadecimal, the same in every process of a team.
     """
-    place = devices.described(device, settings["optimize"]["precision"], threads)
+    precision = settings["optimize"]["precision"]
+    place = devices.described(device, precision, threads)
     if device.type == "cuda":
-        place |= {"threads": None, "name": [torch.cuda.get_device_name(card) for card in range(processes)]}
+        cards = [torch.device("cuda", number) for number in range(processes)]
+        place |= {
+            "name": [torch.cuda.get_device_name(card) for card in cards],
+            "precision": [devices.resolved(precision, card) for card in cards],
+            "threads": None,
+        }
     packages = {name: version for name, version in made_with.packages(*PACKAGES).items() if name != "python"}
     everything = {
         "settings": settings,
