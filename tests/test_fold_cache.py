@@ -86,8 +86,9 @@ def test_a_damaged_entry_is_listed_as_such_and_can_be_removed(folder):
     (folder / "ab2.safetensors").write_bytes(b"half")
     (folder / ".part.1.cc.safetensors").write_bytes(b"left by a process that was killed")
     assert list(fold_cache.entries(folder)["stage"]) == ["train", "damaged", "train"]
+    (folder / ".profile").write_text("somebody's own")
     assert run(folder, "--clear").returncode == 0
-    assert not list(folder.iterdir())
+    assert [path.name for path in folder.iterdir()] == [".profile"]
 
 
 def test_the_folder_is_the_one_that_is_named(monkeypatch, tmp_path):

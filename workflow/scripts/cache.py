@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     for key in table.loc[unwanted, "key"]:
         remove(folder, key)
     if arguments.clear:
-        for leftover in folder.glob(".*"):  # of a process that was killed while it wrote
+        for leftover in folder.glob(".part.*"):  # of a process that was killed while it wrote
             leftover.unlink()
     if unwanted.any():
         console.LOG.info("removed %d of %d entries", unwanted.sum(), len(table))
