@@ -63,7 +63,7 @@ def take(folder: Path | None, key: str, files: dict[str, Path]) -> bool:
                     raise ValueError(f"{key}{suffix} is not what was stored")
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, InputError, ValueError, KeyError, TypeError) as error:
         LOG.warning("cache of folds: %s in %s can't be taken (%s); the fold is trained", key, folder, error)
         return False
     LOG.info("taken from the cache of folds: %s", key)
@@ -91,7 +91,7 @@ def store(folder: Path | None, key: str, files: dict[str, Path]) -> None:
                 _link_or_copy(path, temporary)
         with whole(marker) as temporary:
             temporary.write_text(json.dumps({suffix: _sha256(path) for suffix, path in files.items()}))
-    except OSError as error:
+    except (OSError, InputError) as error:
         LOG.warning("cache of folds: %s can't be kept in %s (%s); the fold itself is written", key, folder, error)
         with suppress(OSError, InputError):
             remove(folder, key)  # what was written of it takes up room
