@@ -39,7 +39,7 @@ class House:
         self.folder = folder
         self._environment = environment() | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "SNAKEMAKE_OUTPUT_CACHE": str(cache),
+            "EAVES_FOLD_CACHE": str(cache),
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(folder.parent / "dvc-site"),
             "GIT_CONFIG_GLOBAL": os.devnull,

@@ -177,6 +177,8 @@ def test_a_file_that_holds_other_weights_is_refused(tmp_path):
     for content, said in (
         (None, "no such file"),
         (b"hello", "cannot be read as weights"),
+        ({"state_dict": timm.create_model("resnet18").state_dict()}, "give its state_dict alone"),
+        ({"conv1.weight": torch.full((64, 3, 7, 7), torch.nan)}, "not finite, e.g. conv1.weight"),
         (timm.create_model("test_resnet").state_dict(), "do not fit the encoder resnet18: .*the first is"),
     ):
         if isinstance(content, bytes):

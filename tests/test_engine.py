@@ -1,11 +1,15 @@
 """A step in every precision, compiled or not, and its state kept and taken up."""
 
+import os
 import shutil
+import subprocess
+import sys
 from copy import deepcopy
 
 import pytest
 import torch
 from test_training import CPU, MAIN, crops, network, run_of
+from toy import SCRIPTS
 
 from eaves import devices, training
 from eaves.engine import Engine
@@ -83,6 +87,24 @@ def test_without_a_compiler_the_setting_is_named(tmp_path, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     with pytest.raises(InputError, match=r"optimize.compile: true takes a compiler, and g\+\+ is not there"):
         Engine(network(), settings_of(tmp_path, compile=True), 4, CPU)
+
+
+def test_without_pythons_headers_the_setting_is_named(tmp_path, monkeypatch):
+    compiler = tmp_path / "g++"
+    compiler.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path / name))
+    with pytest.raises(InputError, match=rf"{tmp_path}/include has no Python.h: .*set compile: false"):
+        Engine(network(), settings_of(tmp_path, compile=True), 4, CPU)
+
+
+def test_float32_is_float32_on_a_card_too_whatever_the_environment_says():
+    code = "import torch; from eaves import devices; devices.make_repeatable(1, 1); b = torch.backends; "
+    code += "print(b.cudnn.allow_tf32, b.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision())"
+    told = os.environ | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1", "PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "highest"]
 
 
 def test_auto_is_what_the_device_is_made_for(monkeypatch):

@@ -61,6 +61,9 @@ class House:
         """Runs the workflow by the profile; `--executor local` stands in for the pods."""
         keys = {"SNAKEMAKE_STORAGE_S3_ACCESS_KEY": "some", "SNAKEMAKE_STORAGE_S3_SECRET_KEY": "key"}
         told = environment() | keys | {"AWS_EC2_METADATA_DISABLED": "true", **variables}
+        # Pods share no folder: without one that is named, no folds are cached.
+        told = {name: value for name, value in told.items() if name != "EAVES_FOLD_CACHE"}
+        told["XDG_CACHE_HOME"] = str(self.folder.parent / "cache")
         command = [sys.executable, "-m", "snakemake", "--profile", "profiles/kubernetes", "--workflow-profile", "none"]
         command += ["--storage-s3-endpoint-url", self.store_url, "--configfile", "overlay.yaml", "--retries", "0"]
         return subprocess.run(
@@ -105,6 +108,7 @@ def in_store(house: House) -> House:
 def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: House, toy_run: ToyRun):
     for path in ("models/fold-1.safetensors", "scores/scores.json", "folds/folds.csv"):
         assert in_store.stored(f"results/{path}") == (toy_run.results / path).read_bytes(), path
+    assert not (in_store.folder.parent / "cache" / "eaves").exists()
     # Nothing but what is needed at a time was kept here.
     assert not list((in_store.folder / "results").rglob("*.tif"))
 

@@ -26,8 +26,8 @@ def card(monkeypatch):
     room = {"crops": 4}
 
     def step(engine, batches, phase):
-        if sum(batch.images.shape[0] * batch.images.shape[1] ** 2 for batch in batches) > room["crops"] * 32**2:
-            raise torch.OutOfMemoryError
+        if max(batch.images.shape[0] * batch.images.shape[1] ** 2 for batch in batches) > room["crops"] * 32**2:
+            raise room.get("error", torch.OutOfMemoryError())
         return original(engine, batches, phase)
 
     def start(engine, network, settings, channels, device, team=None):
@@ -52,6 +52,46 @@ def test_trying_changes_nothing(tmp_path, card):
     resolve(settings_of(tmp_path), GPU, net=net)
     for name, value in network().state_dict().items():
         assert torch.equal(value, net.state_dict()[name])
+
+
+def test_a_trial_holds_what_training_holds(tmp_path, card, monkeypatch):
+    """In its last step there are Adam's moments, and gradients added up from a micro-batch before."""
+    seen, step = [], Engine.step
+
+    def watched(engine, batches, phase):
+        seen.append((len(engine.optimizer.state), len(batches)))
+        return step(engine, batches, phase)
+
+    monkeypatch.setattr(Engine, "step", watched)
+    resolve(settings_of(tmp_path), GPU)
+    parameters = len(list(network().parameters()))
+    assert seen[-2:] == [(0, 2), (parameters, 2)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA out of memory. Tried to allocate 20.00 MiB",
+        "FIND was unable to find an engine to execute this computation",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_what_libraries_say_near_full_memory_is_out_of_memory(tmp_path, card, said):
+    card["error"] = RuntimeError(said)
+    assert resolve(settings_of(tmp_path), GPU)["micro_batch"] == 4
+    card["error"] = RuntimeError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(RuntimeError, match="illegal"):
+        resolve(settings_of(tmp_path), GPU)
+
+
+def test_what_a_checkpoint_was_made_with_is_not_tried_out_again(tmp_path, card):
+    settings = settings_of(tmp_path)
+    kept = resolve(settings, GPU)
+    card["crops"] = 1  # a neighbour has taken the rest
+    assert micro_batch.resolve(network(), settings, 4, [tile(1)], GPU, Team(), kept) == kept
+    fixed = settings_of(tmp_path, micro_batch=3, accumulate=4, batch=None)
+    assert micro_batch.resolve(network(), fixed, 4, [tile(1)], GPU, Team(), kept) == fixed["sample"]
 
 
 def test_every_gpu_of_a_team_gets_as_much(tmp_path, card, monkeypatch):

@@ -1,13 +1,22 @@
 """The network is the winner's, and takes images of any size."""
 
+import json
 import math
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from eaves import model, weights
 from eaves.errors import InputError
+
+RECIPE = {
+    "encoder": "test_resnet",
+    "decoder": "unet",
+    "channels": 4,
+    "input": {"rgb_mean": 0, "rgb_divisor": 255, "height_divisor_m": 9},
+}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +97,7 @@ def test_a_height_channel_beside_the_colours_starts_as_asked(height_channel, wei
 
 def test_a_model_comes_back_from_its_file_and_one_of_another_version_is_named(tmp_path):
     network, path = model.build("test_resnet"), tmp_path / "fold-0.safetensors"
-    recipe = {"encoder": "test_resnet", "decoder": "unet", "channels": 4}
+    recipe = RECIPE
     weights.save_model(path, network, recipe)
     restored, found = model.restore(path)
     assert found == recipe
@@ -96,6 +105,76 @@ def test_a_model_comes_back_from_its_file_and_one_of_another_version_is_named(tm
     weights.save_model(path, network, recipe | {"decoder": "linknet"})
     with pytest.raises(InputError, match=r"fold-0\.safetensors: its weights do not fit the test_resnet linknet"):
         model.restore(path)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("{", "its recipe is not JSON"),
+        ("[" * 100_000, "its recipe is not JSON"),
+        ('{"channels": NaN}', "its recipe is not JSON"),
+        ([RECIPE], "its recipe is no table"),
+        ({}, "its recipe can't be used: 'encoder' is a required property"),
+        (RECIPE | {"channels": 7}, r"its recipe.channels can't be used: 7 is not one of \[3, 4\]"),
+        (RECIPE | {"channels": "4"}, "its recipe.channels can't be used"),
+        (RECIPE | {"encoder": ["resnet34"]}, "its recipe.encoder can't be used: .* is not of type 'string'"),
+        (RECIPE | {"decoder": "fpn"}, "its recipe.decoder can't be used"),
+        (RECIPE | {"input": {}}, "its recipe.input can't be used: 'rgb_mean' is a required property"),
+        (RECIPE | {"input": RECIPE["input"] | {"rgb_divisor": 0}}, "its recipe.input.rgb_divisor can't be used"),
+        (json.dumps(RECIPE).replace("255", "1e999"), "its recipe.input.rgb_divisor can't be used"),
+        (RECIPE | {"encoder": "hf-hub:timm/test_resnet.r160_in1k"}, "'hf-hub:timm/.*': timm lists no such model"),
+        (RECIPE | {"encoder": "local-dir:/tmp/model"}, "'local-dir:/tmp/model': timm lists no such model"),
+        (RECIPE | {"encoder": "vit_base_patch16_224"}, "feature maps are at 1/16, 1/16"),
+        (RECIPE | {"encoder": "convnextv2_huge"}, "its weights do not fit the convnextv2_huge unet"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_one_line_that_names_the_file(tmp_path, monkeypatch, recipe, said):
+    path = tmp_path / "fold-0.safetensors"
+    metadata = {"eaves": recipe if isinstance(recipe, str) else json.dumps(recipe)}
+    save_file(model.build("test_resnet").state_dict(), path, metadata=metadata)
+
+    def built(*arguments):
+        raise AssertionError("memory was taken for it")
+
+    monkeypatch.setattr(model, "build", built)
+    with pytest.raises(InputError, match=f"{path}: .*{said}") as caught:
+        model.restore(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoder", ["hf-hub:timm/test_resnet.r160_in1k", "local-dir:/tmp/model", "resnet35"])
+def test_an_encoder_that_the_library_does_not_list_is_named(encoder):
+    with pytest.raises(InputError, match=f"configuration: model.encoder is '{encoder}': timm lists no such model; "):
+        model.build(encoder)
+
+
+def test_an_encoder_that_cannot_be_used_takes_no_memory(monkeypatch):
+    """It is refused by its shapes: nothing but tensors without memory is made."""
+    made, create = [], model.timm.create_model
+    monkeypatch.setattr(model.timm, "create_model", lambda *a, **b: made.append(create(*a, **b)) or made[-1])
+    with pytest.raises(InputError, match=r"configuration: model.encoder is 'vit_base_patch16_224': .* e.g. resnet34"):
+        model.build("vit_base_patch16_224")
+    assert {parameter.device.type for body in made for parameter in body.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_whose_weights_are_not_finite_is_named(tmp_path, value):
+    network, path = model.build("test_resnet"), tmp_path / "fold-0.safetensors"
+    with torch.no_grad():
+        network.head.bias[0] = value
+    weights.save_model(path, network, RECIPE)
+    with pytest.raises(InputError, match=rf"{path}: its weights are not finite, e.g. head\.bias"):
+        model.restore(path)
+
+
+def test_what_is_built_does_not_depend_on_the_trial_without_memory():
+    """The trial draws no random numbers: the network starts as if there had been none."""
+    torch.manual_seed(1)
+    body = model.timm.create_model("test_resnet", features_only=True, in_chans=4)
+    expected = model._joined(body, "unet").state_dict()
+    torch.manual_seed(1)
+    found = model.build("test_resnet").state_dict()
+    assert all(value.equal(expected[name]) for name, value in found.items())
 
 
 def test_every_parameter_learns(winner):

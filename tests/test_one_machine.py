@@ -21,7 +21,7 @@ def test_as_many_train_at_a_time_as_there_are_resources_for(toy_run, tmp_path, r
     command = ["-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", tmp_path / "run"]
     command += ["--configfile", tmp_path / "run" / "overlay.yaml", "--cores", "2", "--max-threads", "1", *resources]
     command += ["--forcerun", "warmup", "--", "warmups"]
-    told = environment() | {"SNAKEMAKE_OUTPUT_CACHE": str(tmp_path / "no folds")}
+    told = environment() | {"EAVES_FOLD_CACHE": str(tmp_path / "no folds")}
     most = 0
     with (tmp_path / "said").open("w+") as said:
         with subprocess.Popen(

@@ -145,7 +145,7 @@ def eventful(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) ->
     cache = tmp_path_factory.mktemp("folds-of-slurm")
     command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
     command += [*PROFILE, "--configfile", folder / "overlay.yaml"]
-    told = environment() | cluster.environment | {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}
+    told = environment() | cluster.environment | {"EAVES_FOLD_CACHE": str(cache)}
     del told["CUDA_VISIBLE_DEVICES"]  # SLURM's to set
     # The same at home, meanwhile: a run on a cluster is mostly waiting.
     at_home = tmp_path_factory.mktemp("at-home")

@@ -137,6 +137,63 @@ def test_a_fault_of_the_input_is_the_leaders_error():
         team.launch([CPU, CPU], broken)
 
 
+def alone_at_fault(team, device):
+    """The leading process fails; the other one waits for it."""
+    if team.leads:
+        raise InputError("the leader's own fault")
+    team.meet()
+    time.sleep(600)
+
+
+def test_the_leader_leaves_the_group_once_the_others_have_ended(monkeypatch):
+    """Leaving it earlier, NCCL may wait for them for ever."""
+    left, leave = [], torch.distributed.destroy_process_group
+    monkeypatch.setattr(
+        torch.distributed,
+        "destroy_process_group",
+        lambda: (left.append(multiprocessing.active_children()), leave()),
+    )
+    with pytest.raises(InputError, match="the leader's own fault"):
+        team.launch([CPU, CPU], alone_at_fault)
+    assert left == [[]]
+
+
+def waiting_for_all(team, device):
+    """Not the leading process fails, where leaving the group waits for all, as it may with NCCL."""
+    torch.distributed.destroy_process_group = lambda: time.sleep(600)
+    if not team.leads:
+        raise InputError("the other's fault")
+    time.sleep(600)
+
+
+def lone_fault():
+    team.launch([CPU, CPU], waiting_for_all)
+
+
+def test_a_process_that_fails_ends_the_team_without_leaving_the_group(capfd, monkeypatch):
+    monkeypatch.setattr(team, "GRACE_S", 0.1)
+    process = multiprocessing.get_context("fork").Process(target=lone_fault)
+    process.start()
+    process.join(60)
+    ended = not process.is_alive()
+    process.kill()
+    assert ended
+    assert "error: the other's fault" in capfd.readouterr().err
+
+
+class Older(torch.nn.Module):
+    """DistributedDataParallel as torch before 2.13 has it."""
+
+    def __init__(self, module, device_ids=None, broadcast_buffers=True, gradient_as_bucket_view=False):
+        super().__init__()
+        self.broadcast_buffers = broadcast_buffers
+
+
+def test_batch_norms_statistics_are_not_broadcast_whatever_torch_calls_it(monkeypatch):
+    monkeypatch.setattr(team, "DistributedDataParallel", Older)
+    assert team.Team(0, 2).joined(network(), CPU).broadcast_buffers is False
+
+
 def test_one_device_starts_no_process():
     assert team.launch([CPU], lambda alone, device, value: (alone.size, alone.leads, device, value), 7) == (
         1,

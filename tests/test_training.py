@@ -184,6 +184,12 @@ def test_a_checkpoint_is_written_after_so_many_steps(tmp_path, monkeypatch):
     assert places == [4, 4, 0]  # and at the end
 
 
+def test_a_checkpoint_keeps_how_many_crops_are_computed_at_a_time(tmp_path):
+    run = run_of(tmp_path, micro_batch=4)
+    training.train(network(), run, CPU)
+    assert checkpoints.load(run.checkpoint, run.identity)["sample"] == run.sampler.sample
+
+
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
     run = run_of(tmp_path, minutes=0)
     training.train(network(), run, CPU)

@@ -29,3 +29,10 @@ def test_a_model_that_cannot_be_used_is_named(tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match=f"{path}: no recipe inside; give models that Eaves has trained"):
         weights.read_model(path)
+
+
+def test_a_model_may_be_read_by_whoever_may_read_new_files(tmp_path):
+    """Of a group that shares a cache of folds, say."""
+    weights.save_model(tmp_path / "fold-0.safetensors", torch.nn.Linear(2, 1), {})
+    (tmp_path / "any").touch()
+    assert (tmp_path / "fold-0.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode

@@ -110,7 +110,7 @@ def environment() -> dict[str, str]:
     """The environment without what would make a run depend on where it is run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a run is twenty short processes: compiling torch in each takes minutes
-    return kept | {"CUDA_VISIBLE_DEVICES": "", "SNAKEMAKE_OUTPUT_CACHE": str(CACHE)}
+    return kept | {"CUDA_VISIBLE_DEVICES": "", "EAVES_FOLD_CACHE": str(CACHE)}
 
 
 @dataclass(frozen=True)

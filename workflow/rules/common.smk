@@ -20,12 +20,12 @@ from eaves import IN_RUN, discovery, fingerprint as prints, fold_cache, main_pro
 from eaves.errors import InputError
 from eaves.job_environment import JOB_ENVIRONMENT
 
-# Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
-CACHE = fold_cache.default_folder()
-CACHE.mkdir(parents=True, exist_ok=True)
+# Whether results lie in an object store, and jobs are given copies of what they read.
+IN_STORE = workflow.storage_settings.default_storage_provider is not None
 
 os.environ.update(
-    SNAKEMAKE_OUTPUT_CACHE=str(CACHE),
+    # Trained folds are kept there, for every checkout and setting. With an object store, jobs share no folder.
+    EAVES_FOLD_CACHE=str(fold_cache.default_folder(shared=not IN_STORE) or "none"),
     # Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     # Jobs share a terminal: each of their lines there names the job.
@@ -94,9 +94,6 @@ except InputError as fault:
     # Not raised any further: Snakemake would say where in this file it was.
     print(*(f"error: {line}" for line in str(fault).splitlines()), sep="\n", file=sys.stderr)
     sys.exit(1)
-
-# Whether results lie in an object store, and jobs are given copies of what they read.
-IN_STORE = workflow.storage_settings.default_storage_provider is not None
 
 # Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and what a GPU's share of a node has.
 CLUSTER_THREADS = 4

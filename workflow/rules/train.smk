@@ -16,7 +16,6 @@ if not config["models"]:
             multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/train/fold-{fold}.log",
-        cache: True
         # Training goes before inference: the last fold is what everything else waits for.
         priority: 10
         threads: share_of_cores
@@ -34,6 +33,7 @@ if not config["models"]:
             'exec python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
+            ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 
     rule models:

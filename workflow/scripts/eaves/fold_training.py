@@ -1,10 +1,7 @@
 """One fold's training, warm-up or full: which tiles, which phases, and the model written when it is done."""
 
 import argparse
-import json
 import logging
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +10,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from eaves import console, devices, made_with, micro_batch, model, weights
+from eaves import checkpoints, console, devices, fold_cache, made_with, micro_batch, model, weights
 from eaves.batches import Sampler
 from eaves.crops import Tile, open_tile
 from eaves.discovery import is_generated
 from eaves.errors import InputError
 from eaves.files import whole
-from eaves.fingerprint import fingerprint
+from eaves.identity import PACKAGES, identity
 from eaves.run import Phase, Run
 from eaves.team import Team, launch
 from eaves.training import train
 
 STAGES = {"warmup": 0, "train": 1}  # each draws chance of its own
 LOADERS = 4  # threads that cut crops, at most: one keeps up with a GPU on whole tiles of 1024 px
-PACKAGES = ("torch", "torchvision", "timm", "numpy")  # whose versions can change weights
 BLOCKS = ("split", "model", "input", "sample", "augment", "optimize")
 
 
@@ -40,6 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, required=True, help="where unfinished training is kept")
     parser.add_argument("--checkpoint-minutes", type=float, default=10, help="how often (default: 10)")
     parser.add_argument("--checkpoint-steps", type=int, help="and after so many steps (default: by minutes only)")
+    parser.add_argument(
+        "--fold-cache",
+        type=fold_cache.folder_named,
+        help="folder where trained folds are looked for and kept, or none (default: none)",
+    )
     parser.add_argument("--journal", type=Path, help="folder for TensorBoard's curves and pictures (default: none)")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def train_fold(
     stage: str, script: Path, arguments: argparse.Namespace, settings: dict[str, Any], phases: list[Phase]
 ) -> None:
-    """Trains a fold from its start, or from its checkpoint, and writes model and history.
+    """Trains a fold from its start, or from its checkpoint, and writes model and history; or finds it in the cache.
 
     Args:
         stage: `warmup` or `train`; the latter starts from `arguments.warmup`.
@@ -82,18 +83,18 @@ def _train_here(
     learnt, held_out = load_tiles(arguments.folds, arguments.tiles, arguments.fold)
     recipe = {**settings["model"], "input": settings["input"], "channels": 3 if stage == "warmup" else 4}
     network = _start(stage, arguments, recipe, settings[stage].get("height_channel", ""))
-    sample = micro_batch.resolve(network, settings, recipe["channels"], learnt, device, team)
+    key_of_run = identity(
+        script, arguments.fold, arguments.folds, network, settings, device, team.size, arguments.threads
+    )
+    files = {".safetensors": arguments.output, ".csv": arguments.history}
+    taken = team.leads and fold_cache.take(arguments.fold_cache, key_of_run, files)
+    if team.agree(int(taken or not team.leads), device):
+        return
+    begun = settings["sample"]["micro_batch"] == "auto" and checkpoints.load(arguments.checkpoint, key_of_run, True)
+    sample = micro_batch.resolve(
+        network, settings, recipe["channels"], learnt, device, team, begun["sample"] if begun else None
+    )
     settings = {**settings, "sample": sample}
-    identity = {
-        "settings": settings,
-        "folds": sha256(arguments.folds.read_bytes()).hexdigest(),
-        "start": _digest(network),
-        "code": fingerprint(script),
-        "torch": torch.__version__,
-        "device": device.type,
-        "processes": team.size,
-        "threads": arguments.threads,
-    }
     run = Run(
         phases=phases,
         settings=settings,
@@ -101,7 +102,7 @@ def _train_here(
         held_out=held_out,
         channels=recipe["channels"],
         checkpoint=arguments.checkpoint,
-        identity=sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
+        identity=key_of_run,
         checkpoint_minutes=arguments.checkpoint_minutes,
         checkpoint_steps=arguments.checkpoint_steps,
         loaders=min(LOADERS, arguments.threads),
@@ -113,8 +114,11 @@ def _train_here(
         ", ".join([str(device)] * team.size),
     )
     history = None
-    with suppress(torch.OutOfMemoryError):
+    try:
         history = train(network, run, device, team)
+    except RuntimeError as error:
+        if not micro_batch.is_out_of_memory(error):
+            raise
     if history is None:  # what the failed step held is let go of by now
         raise InputError(micro_batch.too_large(network.cpu(), settings, recipe["channels"], learnt, device))
     if team.leads:
@@ -123,6 +127,7 @@ def _train_here(
         origin = {"count": len(learnt), "generated": sum(is_generated(tile.name) for tile in learnt)}
         made_by = {"stage": stage, "fold": arguments.fold, "trained": settings, "tiles": origin, "made_with": used}
         _write(arguments, network, history, {**recipe, **made_by})
+        fold_cache.store(arguments.fold_cache, key_of_run, files)
 
 
 def _write(
@@ -164,11 +169,3 @@ def _start(stage: str, arguments: argparse.Namespace, recipe: dict[str, Any], he
             f"{recipe['encoder']} {recipe['decoder']}; make the warm-up again"
         )
     return model.with_height(network, recipe["encoder"], recipe["decoder"], height_channel)
-
-
-def _digest(network: nn.Module) -> str:
-    digest = sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()

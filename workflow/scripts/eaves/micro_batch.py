@@ -1,5 +1,6 @@
 """How many crops are computed at a time: as the configuration says, or as many as the memory holds."""
 
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -17,9 +18,23 @@ from eaves.team import Team
 CPU_BYTES = 4 << 30
 """What a step on the CPU may keep for its gradients; half of the memory that a training job asks for."""
 
+# What cuDNN and cuBLAS say in a plain RuntimeError where the memory is nearly full.
+OUT_OF_MEMORY = "out of memory|unable to find an engine|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED"
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tells whether a step failed because it did not fit into memory."""
+    return isinstance(error, torch.OutOfMemoryError) or bool(re.search(OUT_OF_MEMORY, str(error)))
+
 
 def resolve(
-    network: nn.Module, settings: dict[str, Any], channels: int, tiles: list[Tile], device: torch.device, team: Team
+    network: nn.Module,
+    settings: dict[str, Any],
+    channels: int,
+    tiles: list[Tile],
+    device: torch.device,
+    team: Team,
+    kept: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fills in `micro_batch` and `accumulate` where the configuration leaves them open.
 
@@ -33,6 +48,8 @@ def resolve(
         tiles: to try with.
         device: where training will be.
         team: the processes that will train together.
+        kept: the block `sample` that a checkpoint was made with; nothing is tried out again, as what is free on the
+            card now must not change the result.
 
     Returns:
         The block `sample`, with numbers.
@@ -41,7 +58,9 @@ def resolve(
         InputError: not one crop fits; or the micro-batches can't be shared out evenly among the team.
     """
     sample = settings["sample"]
-    if sample["micro_batch"] == "auto":
+    if sample["micro_batch"] == "auto" and kept:
+        sample = kept
+    elif sample["micro_batch"] == "auto":
         share = sample["batch"] // team.size
         sizes = [size for size in range(share, 0, -1) if share % size == 0]
         found = team.agree(largest(network, settings, channels, tiles, device, sizes), device)
@@ -115,17 +134,25 @@ def activation_bytes(network: nn.Module, channels: int, crop_px: int) -> int:
 def _fits(
     network: nn.Module, settings: dict[str, Any], channels: int, tiles: list[Tile], device: torch.device, size: int
 ) -> bool:
-    """Takes one real step on a copy, with what training keeps beside it held in memory."""
-    sample = {**settings["sample"], "micro_batch": size, "accumulate": 1}
+    """Takes two real steps on a copy, with what training keeps beside it held in memory.
+
+    Two steps of two micro-batches: in the second one there are Adam's moments, the gradients added up so far and a
+    micro-batch's activations at the same time.
+    """
+    sample = {**settings["sample"], "micro_batch": size, "accumulate": 2}
     engine = beside = None
     try:
         # The best weights so far, and gradients on their way to the other GPUs.
         beside = [[parameter.detach().to(device, copy=True) for parameter in network.parameters()] for _ in range(2)]
         engine = Engine(deepcopy(network), settings, channels, device)
         engine.network.train()
-        engine.step(Sampler(tiles, sample, settings["augment"], (0,)).draw(0, 0), Phase("trial", 1, 0.0, 1.0, 1.0))
+        sampler = Sampler(tiles, sample, settings["augment"], (0,))
+        for step in range(2):
+            engine.step(sampler.draw(0, step), Phase("trial", 1, 0.0, 1.0, 1.0))
         return True
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         return False
     finally:
         del engine, beside

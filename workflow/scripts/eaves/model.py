@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import timm
 import torch
 import torch.nn.functional as F
@@ -13,10 +14,31 @@ from torch import Tensor, nn
 from eaves.decoders import BLOCKS, start_anew
 from eaves.encoder_weights import load_encoder
 from eaves.errors import InputError
-from eaves.weights import read_model
+from eaves.weights import read_model, read_recipe, read_shapes
 
 HEAD_CHANNELS = 32  # of the convolutions from the encoder's first stage up to full resolution
 HEIGHT_CHANNELS = ("anew", "zero", "red", "mean")
+# What a model's recipe has to say, so that the network can be built and its input scaled. A file from elsewhere may
+# say anything. The limits keep infinity out, which JSON's numbers can express.
+RECIPE = {
+    "type": "object",
+    "required": ["encoder", "decoder", "channels", "input"],
+    "properties": {
+        "encoder": {"type": "string"},
+        "decoder": {"enum": list(BLOCKS)},
+        "channels": {"type": "integer", "enum": [3, 4]},
+        "input": {
+            "type": "object",
+            "required": ["rgb_mean", "rgb_divisor", "height_divisor_m"],
+            "properties": {
+                "rgb_mean": {"type": "number", "minimum": -1e9, "maximum": 1e9},
+                "rgb_divisor": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9},
+                "height_divisor_m": {"type": "number", "exclusiveMinimum": 0, "maximum": 1e9},
+            },
+        },
+        "made_with": {"type": ["object", "null"]},
+    },
+}
 
 
 class Network(nn.Module):
@@ -75,26 +97,52 @@ def build(
     if decoder not in BLOCKS:
         raise InputError(f"configuration: model.decoder is {decoder!r}; known: {', '.join(BLOCKS)}")
     try:
+        with torch.device("meta"):
+            _body(encoder, channels)  # an encoder that cannot be used is known before its memory is taken
+    except ValueError as fault:
+        raise InputError(
+            f"configuration: model.encoder is {encoder!r}: {fault}; name a model of timm with feature maps, "
+            "e.g. resnet34"
+        ) from fault
+    body = _body(encoder, channels)
+    if weights not in (None, "none"):
+        load_encoder(body, encoder, weights, channels, folder)
+    return _joined(body, decoder)
+
+
+def _body(encoder: str, channels: int) -> nn.Module:
+    """Builds an encoder.
+
+    Raises:
+        ValueError: the model library doesn't list it, or the decoder can't use its feature maps.
+    """
+    # Other names would make timm ask the network (hf-hub:) or read a folder (local-dir:).
+    if encoder not in timm.list_models() and encoder not in timm.list_pretrained():
+        raise ValueError("timm lists no such model")
+    try:
         body = timm.create_model(encoder, features_only=True, in_chans=channels)
     except (RuntimeError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"configuration: model.encoder is {encoder!r}: {error}; "
-            "name a model of timm with feature maps, e.g. resnet34"
-        ) from error
+        raise ValueError(" ".join(str(error).split())) from error
     scales: Any = body.feature_info
     reductions = scales.reduction()
     if reductions not in ([2, 4, 8, 16, 32], [4, 8, 16, 32]):
-        raise InputError(
-            f"configuration: model.encoder is {encoder!r}, with feature maps at 1/{', 1/'.join(map(str, reductions))}; "
-            "the decoder needs them at 1/4, 1/8, 1/16 and 1/32, and at 1/2 if there are five"
+        raise ValueError(
+            f"its feature maps are at 1/{', 1/'.join(map(str, reductions))}, but the decoder needs them at 1/4, 1/8, "
+            "1/16 and 1/32, and at 1/2 if there are five"
         )
-    if weights not in (None, "none"):
-        load_encoder(body, encoder, weights, channels, folder)
-    return Network(body, scales.channels(), reductions[0], decoder)
+    return body
+
+
+def _joined(body: Any, decoder: str) -> Network:
+    """Puts a decoder on an encoder."""
+    return Network(body, body.feature_info.channels(), body.feature_info.reduction()[0], decoder)
 
 
 def restore(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Builds a model as the recipe inside its file says, and puts its weights in.
+
+    The file may come from anywhere: nothing is built that its weights don't fit, and no memory is taken before that is
+    known.
 
     Args:
         path: a .safetensors file that Eaves has written.
@@ -103,18 +151,41 @@ def restore(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         The network, on the CPU, and the recipe: encoder, decoder, channels, input, and what it was trained with.
 
     Raises:
-        InputError: the file is missing, damaged, or of a version whose networks were others.
+        InputError: the file is missing or damaged, its recipe can't be used, its weights are not finite, or it is of a
+            version whose networks were others.
     """
-    state, recipe = read_model(path)
-    network = build(recipe["encoder"], recipe["decoder"], recipe["channels"])
+    recipe = _checked_recipe(path)
+    encoder, decoder, channels = recipe["encoder"], recipe["decoder"], int(recipe["channels"])
     try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
+        with torch.device("meta"):
+            planned = _joined(_body(encoder, channels), decoder)
+    except ValueError as fault:
         raise InputError(
-            f"{path}: its weights do not fit the {recipe['encoder']} {recipe['decoder']} of this version of Eaves; "
+            f"{path}: its recipe names the encoder {encoder!r}: {fault}; give models that Eaves has trained"
+        ) from fault
+    if read_shapes(path) != {name: list(value.shape) for name, value in planned.state_dict().items()}:
+        raise InputError(
+            f"{path}: its weights do not fit the {encoder} {decoder} of this version of Eaves; "
             "use the version that trained it, or train it again"
-        ) from error
+        )
+    state, _ = read_model(path)
+    network = build(encoder, decoder, channels)
+    network.load_state_dict(state)
     return network, recipe
+
+
+def _checked_recipe(path: Path) -> dict[str, Any]:
+    """Reads the recipe of a model that can be built by it.
+
+    Raises:
+        InputError: the file is missing or damaged, or something is missing from the recipe or can't be used.
+    """
+    recipe = read_recipe(path)
+    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(RECIPE).iter_errors(recipe))
+    if fault:
+        where = ".".join(["recipe", *map(str, fault.absolute_path)])
+        raise InputError(f"{path}: its {where} can't be used: {fault.message}; give models that Eaves has trained")
+    return recipe
 
 
 def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:

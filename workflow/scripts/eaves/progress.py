@@ -45,7 +45,8 @@ class Progress:
         """Writes a checkpoint; of several processes, the leading one does."""
         if engine.team.leads:
             place = {name: value for name, value in vars(self).items() if name != "saved_at"}
-            checkpoints.save(run.checkpoint, {"engine": engine.state(), "progress": place}, run.identity)
+            state = {"engine": engine.state(), "progress": place, "sample": run.sampler.sample}
+            checkpoints.save(run.checkpoint, state, run.identity)
         self.saved_at = time.monotonic()
 
     def add(self, step: int, loss: float, dice: float) -> None:

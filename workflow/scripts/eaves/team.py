@@ -1,10 +1,12 @@
 """Several processes that train one network together, each on a GPU of its own; one process is a team of one."""
 
+import inspect
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import connection
@@ -20,6 +22,7 @@ from eaves.errors import InputError
 from eaves.interrupts import ASKING
 
 GRACE_S = 10  # what hit one process has mostly hit this one too: it may say so and end by itself
+FAREWELL_S = 1.0  # what the others are given to say what hit them
 
 
 class Team:
@@ -39,8 +42,13 @@ class Team:
         if self.size == 1:
             return network
         ids = [device] if device.type == "cuda" else None
-        # Batch norm's statistics are put together in `batch_norm`, not by broadcast.
-        return DistributedDataParallel(network, ids, forward_sync_buffers=False, gradient_as_bucket_view=True)
+        # Batch norm's statistics are put together in `batch_norm`, not by broadcast, which torch before 2.13 has under
+        # another name.
+        known = inspect.signature(DistributedDataParallel).parameters
+        options: dict[str, Any] = {
+            "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
+        }
+        return DistributedDataParallel(network, ids, gradient_as_bucket_view=True, **options)
 
     def apart(self, joined: nn.Module) -> AbstractContextManager:
         """The context in which gradients are added up here, before the last ones are exchanged."""
@@ -93,7 +101,17 @@ def launch(devices: Sequence[torch.device], function: Callable[..., Any], *argum
     over = threading.Event()
     threading.Thread(target=_end_with_any, args=(others, over), daemon=True).start()
     try:
-        result = _join(0, devices, store, function, arguments)
+        _join(0, devices, store)
+        try:
+            result = function(Team(0, len(devices)), devices[0], *arguments)
+        except SystemExit:  # all of the team stop together
+            raise
+        except BaseException:
+            over.set()
+            _end(others)  # NCCL would wait for them when the group is left
+            raise
+        finally:
+            dist.destroy_process_group()
         for process in others:
             process.join()
         return result
@@ -106,31 +124,40 @@ def launch(devices: Sequence[torch.device], function: Callable[..., Any], *argum
 def _member(
     rank: int, devices: Sequence[torch.device], port: int, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
+    """What each process does that was started for the team."""
     threading.Thread(target=_end_with_leader, daemon=True).start()
     store = dist.TCPStore("127.0.0.1", port, len(devices), is_master=False)
+    _join(rank, devices, store)
     try:
-        _join(rank, devices, store, function, arguments)
-    except InputError as fault:
-        print(f"error: {fault}", file=sys.stderr)  # the leading process says it in the log, if it can
-        sys.exit(1)
-
-
-def _join(
-    rank: int,
-    devices: Sequence[torch.device],
-    store: dist.TCPStore,
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-) -> Any:
-    device = devices[rank]
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=len(devices))
-    try:
-        return function(Team(rank, len(devices)), device, *arguments)
+        function(Team(rank, len(devices)), devices[rank], *arguments)
+    except Exception as fault:
+        if isinstance(fault, InputError):
+            print(f"error: {fault}", file=sys.stderr)  # the leading process says it in the log, if it can
+        else:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)  # without leaving the group, for which NCCL would wait for the others
     finally:
         dist.destroy_process_group()
+
+
+def _join(rank: int, devices: Sequence[torch.device], store: dist.TCPStore) -> None:
+    """Makes this process one of the group that exchanges tensors."""
+    device = devices[rank]
+    card = device if device.type == "cuda" else None
+    if card:
+        torch.cuda.set_device(card)
+    dist.init_process_group("nccl" if card else "gloo", store=store, rank=rank, world_size=len(devices), device_id=card)
+
+
+def _end(others: list[Any]) -> None:
+    """Ends the other processes of a team, which may hang in an exchange that will never be complete."""
+    for process in others:
+        process.terminate()
+    for process in others:
+        process.join(FAREWELL_S)
+        process.kill()
+        process.join()
 
 
 def _end_with_leader() -> None:
@@ -146,7 +173,9 @@ def _end_with_any(others: list[Any], over: threading.Event) -> None:
     waiting = {process.sentinel: process for process in others}
     while waiting:
         for sentinel in connection.wait(list(waiting)):
-            code = waiting.pop(sentinel).exitcode
+            process = waiting.pop(sentinel)
+            process.join()  # the sentinel is there a moment before the status
+            code = process.exitcode
             if code and code not in [128 + number for number in ASKING]:
                 if over.wait(GRACE_S):
                     return

@@ -133,7 +133,8 @@ def _validate(
         sums[:2] += figures.double() * len(places)
         sums[2] += len(places)
         if number == 0:
-            journal.pictures(epoch, batch.tiles, image, (batch.truths > 0).unsqueeze(1), logits)
+            truth = (batch.truths > 0).unsqueeze(1)  # on the CPU, as it was cut
+            journal.pictures(epoch, batch.tiles, image.cpu(), truth, logits.cpu())
     loss, dice, count = team.total(sums).tolist()
     if not count:
         return {"val_loss": float("nan"), "val_dice": float("nan")}
