@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ from tqdm import tqdm
 
 from eaves import made_with
 from eaves.errors import InputError
+from eaves.files import writing
+from eaves.write_faults import cause
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")
@@ -23,6 +26,19 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return made
 
 
+class _LogFile(logging.FileHandler):
+    """A job's log. Once it cannot be written it is left as it is, and stderr alone is told the rest."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging calls it so
+        """Give the log up where the disk is at fault."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+            return
+        LOG.removeHandler(self)
+        with suppress(OSError):
+            self.close()
+
+
 def run(
     main: Callable[[argparse.Namespace], dict[str, Any] | None], arguments: argparse.Namespace, fault: int = 1
 ) -> None:
@@ -33,24 +49,27 @@ def run(
         arguments: as parsed.
         fault: the exit status where the input is at fault, which is told in one line.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if arguments.log:
-        arguments.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(arguments.log, mode="w"))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
-    LOG.handlers = handlers
+    LOG.handlers = [logging.StreamHandler(sys.stderr)]
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     try:
+        if arguments.log:
+            with writing(arguments.log):
+                arguments.log.parent.mkdir(parents=True, exist_ok=True)
+                LOG.addHandler(_LogFile(arguments.log, mode="w"))
         computed_on = main(arguments)
         if arguments.log:
-            made_with.note(arguments.log, computed_on)
+            with writing(arguments.log):
+                made_with.note(arguments.log, computed_on)
     except InputError as error:
         for line in str(error).splitlines():
             LOG.error("error: %s", line)
         sys.exit(fault)
-    except Exception:
+    except Exception as error:
+        if found := cause(error):  # not one of a result's, but e.g. of compiled code that is kept
+            what = found.filename or "a file"
+            LOG.error("error: %s cannot be written: %s; mend that and run again", what, found.strerror)
+            sys.exit(1)
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
         sys.exit(1)
 
