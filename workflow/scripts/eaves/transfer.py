@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from eaves import checksums
 from eaves.console import LOG
-from eaves.errors import InputError
+from eaves.errors import InputError, WriteError
 from eaves.files import sync
 from eaves.meter import Meter
 from eaves.store import ConnectionBrokenError, Item, Store
@@ -153,7 +153,8 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
                 break
             meter.add(-item.size)
     except OSError as error:
-        raise refusal(path, error, item.size - (part.stat().st_size if part.exists() else 0)) from error
+        missing = item.size - (part.stat().st_size if part.exists() else 0)
+        raise WriteError(f"{refusal(path, error, missing)}: it goes on from here") from error
     raise DamagedError(f"{path}: what arrives has another checksum than the store's; run this again")
 
 

@@ -77,6 +77,8 @@ def _reason(folder: Path, error: OSError, needed: int, written: int) -> str:
         return f"no permission to write in {place}; change its owner or mode, or give another folder"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         return f"a file of the folder's name is in {place}; remove that, or give another folder"
+    if error.errno == errno.EISDIR:
+        return f"a folder of that name is in {place}; remove it, or give another name"
     if error.errno not in _OF_WRITING:
         return f"{error.strerror or error}; mend that and run again"
     found = os.statvfs(folder)
