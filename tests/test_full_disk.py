@@ -1,8 +1,10 @@
 """A disk that is full, read-only or limited: one line says so, nothing half-written stays, the next run mends it."""
 
+import argparse
 import errno
 import io
 import json
+import logging
 import os
 import re
 from dataclasses import replace
@@ -18,7 +20,18 @@ from test_training import CPU, MAIN, network, run_of
 from torch import nn
 from toy import GRID, SCRIPTS, run, write_raster
 
-from eaves import checkpoints, encoder_weights, pictures, products, rasters, submission, training, weights
+from eaves import (
+    checkpoints,
+    console,
+    encoder_weights,
+    made_with,
+    pictures,
+    products,
+    rasters,
+    submission,
+    training,
+    weights,
+)
 from eaves.encoder_weights import Source
 from eaves.errors import InputError, WriteError
 from eaves.files import whole
@@ -280,6 +293,21 @@ def test_a_log_that_cannot_be_written_hides_no_error(tmp_path, small_disk):
     small_disk.change("ro")
     line = tells(run(SCRIPTS / "submission.py", *arguments, *log))
     assert re.match(rf"error: {small_disk.folder / 'job.log'}: cannot be written: .* is read-only", line)
+
+
+def test_a_log_that_was_cut_off_still_says_what_it_was_made_with(tmp_path, monkeypatch):
+    log = tmp_path / "job.log"
+    monkeypatch.setattr(console, "LOG", logging.getLogger("a job's"))
+
+    def main(_):
+        console.LOG.info("first")
+        with files_of_at_most(10):
+            console.LOG.info("of this, some letters fit")
+
+    console.run(main, argparse.Namespace(log=log))
+    first, _ = log.read_text().splitlines()
+    assert first == "first"
+    assert "python" in made_with.read_note(log)["packages"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's, told by us

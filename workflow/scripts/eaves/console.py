@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -37,6 +38,8 @@ class _LogFile(logging.FileHandler):
         LOG.removeHandler(self)
         with suppress(OSError):
             self.close()
+        with suppress(OSError):  # half a line would hide what `made_with` may yet add
+            os.truncate(self.baseFilename, Path(self.baseFilename).read_bytes().rfind(b"\n") + 1)
 
 
 def run(
