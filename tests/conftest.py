@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from object_store import ObjectStore
+from small_disk import SmallDisk
 from toy import OVERLAY, ToyRun, snakemake, write_tile
 
 from eaves.discovery import TileFiles
@@ -32,6 +33,15 @@ def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
     done = snakemake(folder, overlay=OVERLAY)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return ToyRun(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """A file system to fill up; the test mounts it."""
+    disk = SmallDisk(tmp_path / "disk")
+    yield disk
+    if disk.folder.is_mount():
+        disk.unmount()
 
 
 @pytest.fixture(scope="session")

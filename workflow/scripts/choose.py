@@ -11,10 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import pandas as pd
 
-from eaves import console, settings
+from eaves import console, pictures, settings
 from eaves.choice import choose, cross_validate, f_scores, mean_over_tiles, read_counts
 from eaves.errors import InputError
 from eaves.files import whole
@@ -61,8 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
     }
     with whole(arguments.folder / "surface.csv") as temporary:
         surface.rename(columns={"scored": "tiles"}).to_csv(temporary, index=False, float_format="%.6f")
-    with whole(arguments.folder / "surface.png") as temporary:
-        cv2.imwrite(str(temporary), draw(surface, searched[after], configured, notes(report))[..., ::-1])
+    pictures.write(arguments.folder / "surface.png", draw(surface, searched[after], configured, notes(report)))
     with whole(arguments.folder / "chosen.json") as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     for line in notes(report):

@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 from eaves import challenge, console, transfer
 from eaves.errors import InputError
 from eaves.store import Store
-from eaves.transfer import Transfer, in_words
+from eaves.transfer import Transfer
+from eaves.write_faults import in_words
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,12 +3,9 @@
 import argparse
 from pathlib import Path
 
-import cv2
 import tifffile
 
-from eaves import console, rasters
-from eaves.files import whole
-from eaves.pictures import overview
+from eaves import console, pictures, rasters
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -24,8 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
                 rasters.read(arguments.buildings / f"{tile}.tif"),
             )
         )
-    with whole(arguments.output) as temporary:
-        cv2.imwrite(str(temporary), overview(rows)[..., ::-1])
+    pictures.write(arguments.output, pictures.overview(rows))
 
 
 if __name__ == "__main__":

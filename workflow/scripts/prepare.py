@@ -12,7 +12,7 @@ import pandas as pd
 
 from eaves import console, settings
 from eaves.discovery import TileFiles
-from eaves.errors import InputError
+from eaves.errors import InputError, WriteError
 from eaves.files import whole
 from eaves.ingest import prepare
 
@@ -31,6 +31,8 @@ def main(arguments: argparse.Namespace) -> None:
             rows.append({"tile": tile, "set": arguments.set} | asdict(prepare(files[tile], image, truth, block)))
         except InputError as fault:
             faults.append(str(fault))
+            if isinstance(fault, WriteError):  # the others would say the same
+                break
     if faults:
         raise InputError("\n".join(faults))
     table = pd.DataFrame(rows).astype({"buildings": "Int64"})

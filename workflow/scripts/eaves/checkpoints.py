@@ -1,7 +1,6 @@
 """Unfinished training on disk: whole or not there, and taken up only by the same run."""
 
 import io
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -9,33 +8,32 @@ from typing import Any
 import torch
 
 from eaves.console import LOG
-from eaves.files import whole
+from eaves.files import sync, whole
 
 _DIGEST_BYTES = 32
 
 
 def save(path: Path, state: dict[str, Any], run: str) -> None:
-    """Writes a checkpoint; the one before is kept as `<name>.previous` until this one is on the disk.
+    """Write a checkpoint; the one before is kept as `<name>.previous` until this one is on the disk.
 
     Args:
         path: where to.
         state: tensors and plain values.
         run: what the checkpoint belongs to, e.g. a hash of settings, data and code.
+
+    Raises:
+        WriteError: it cannot be written; the one before is still there.
     """
     buffer = io.BytesIO()
     torch.save({"run": run, "state": state}, buffer)
     content = buffer.getbuffer()
-    with whole(path) as temporary:
+    with whole(path, _DIGEST_BYTES + len(content)) as temporary:
         with temporary.open("wb") as stream:
             stream.write(sha256(content).digest())
             stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        sync(temporary)
         if path.exists():
             path.replace(_previous(path))
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
 
 
 def load(path: Path, run: str, quiet: bool = False) -> dict[str, Any] | None:

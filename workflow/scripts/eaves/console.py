@@ -7,12 +7,15 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from eaves import IN_RUN, made_with
 from eaves.errors import InputError
+from eaves.files import writing
 from eaves.meter import Meter
+from eaves.write_faults import cause
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")
@@ -24,6 +27,21 @@ def parser(doc: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--log", type=Path, help="also write the messages to this file")
     return made
+
+
+class _LogFile(logging.FileHandler):
+    """A job's log. Once it cannot be written it is left as it is, and stderr alone is told the rest."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging calls it so
+        """Give the log up where the disk is at fault."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+            return
+        LOG.removeHandler(self)
+        with suppress(OSError):
+            self.close()
+        with suppress(OSError):  # half a line would hide what `made_with` may yet add
+            os.truncate(self.baseFilename, Path(self.baseFilename).read_bytes().rfind(b"\n") + 1)
 
 
 def run(
@@ -42,21 +60,22 @@ def run(
         fault: the exit status where the input is at fault, which is told in one line.
         stopped: what is said after a Ctrl-C.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    LOG.handlers = [logging.StreamHandler(sys.stderr)]
     name = job_name(arguments.log) if arguments.log and IN_RUN in os.environ else ""
-    handlers[0].setFormatter(_Named(name))
-    if arguments.log:
-        arguments.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(arguments.log, mode="w"))
-    LOG.handlers = handlers
+    LOG.handlers[0].setFormatter(_Named(name))
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if arguments.log:
+            with writing(arguments.log):
+                arguments.log.parent.mkdir(parents=True, exist_ok=True)
+                LOG.addHandler(_LogFile(arguments.log, mode="w"))
         computed_on = main(arguments)
         if arguments.log:
-            made_with.note(arguments.log, computed_on)
+            with writing(arguments.log):
+                made_with.note(arguments.log, computed_on)
     except InputError as error:
         for line in str(error).splitlines():
             LOG.error("error: %s", line)
@@ -64,7 +83,11 @@ def run(
     except KeyboardInterrupt:
         LOG.warning("%s", stopped)
         sys.exit(INTERRUPTED)
-    except Exception:
+    except Exception as error:
+        if found := cause(error):  # not one of a result's, but e.g. of compiled code that is kept
+            what = found.filename or "a file"
+            LOG.error("error: %s cannot be written: %s; mend that and run again", what, found.strerror)
+            sys.exit(1)
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
         sys.exit(1)
 

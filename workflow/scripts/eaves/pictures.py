@@ -1,8 +1,11 @@
 """Pictures for people: what was given, what is true and what was found, side by side."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 
+from eaves.files import whole
 from eaves.tiles import NODATA
 
 PANEL_PX = 512
@@ -13,6 +16,21 @@ PAPER = (255, 255, 255)
 INK = (40, 40, 40)
 UNCERTAIN = (160, 160, 160)
 TITLES = ("orthophoto", "height above ground (0-15 m)", "truth", "found")
+
+
+def write(path: Path, picture: np.ndarray) -> None:
+    """Write a picture as PNG.
+
+    Args:
+        path: the file.
+        picture: (height, width, 3) uint8, RGB.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    _, content = cv2.imencode(".png", picture[..., ::-1])  # OpenCV's own writing does not tell when a disk is full
+    with whole(path, content.nbytes) as temporary:
+        temporary.write_bytes(content.tobytes())
 
 
 def overview(rows: list[tuple[str, np.ndarray, np.ndarray | None, np.ndarray]]) -> np.ndarray:

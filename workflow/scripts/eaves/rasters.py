@@ -1,10 +1,13 @@
 """GeoTIFFs in and out: a file is either whole or not there, and faults name the file."""
 
 import importlib.util
+import io
+import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import tifffile  # noqa: E402
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E402
 
 from eaves.errors import InputError  # noqa: E402
-from eaves.files import whole  # noqa: E402
+from eaves.files import check, whole  # noqa: E402
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
@@ -60,36 +63,92 @@ def faults_named(path: Path) -> Iterator[None]:
         ) from error
 
 
+class _Output(io.FileIO):
+    """A file that GDAL writes. Its first error is kept: of those at closing, libtiff and GDAL tell on stderr only."""
+
+    def __init__(self, name: str, mode: str = "rb", *, faults: list[OSError]) -> None:
+        self._faults = faults
+        try:
+            super().__init__(name, mode)
+        except OSError as error:
+            if mode != "rb":
+                faults.append(error)
+            raise
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or seem to once something could not be written."""
+        left = memoryview(data)
+        try:
+            while left and not self._faults:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self._faults.append(error)
+        return len(data)
+
+    def close(self) -> None:
+        """Close it; a network file system may tell only now that it is full."""
+        try:
+            super().close()
+        except OSError as error:
+            self._faults.append(error)
+
+
 @contextmanager
 def created(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
-    """Creates a GeoTIFF under a temporary name in its folder; it gets its own name when it is whole."""
-    with (
-        whole(path) as temporary,
-        rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", **profile) as dataset,
-    ):
-        yield dataset
+    """Create a GeoTIFF under a temporary name in its folder; it gets its own name when it is whole and on the disk.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    faults: list[OSError] = []
+    opener = partial(_Output, faults=faults)
+    with whole(path) as temporary:
+        try:
+            with rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", opener=opener, **profile) as dataset:
+                yield dataset
+        except Exception as error:
+            if faults:
+                raise faults[0] from error
+            raise
+        if faults:
+            raise faults[0]
+        check(path, _last_block_reads(temporary))
+
+
+def _last_block_reads(path: Path) -> bool:
+    try:
+        with rasterio.open(path) as dataset:
+            *_, (_, window) = dataset.block_windows(1)
+            dataset.read(window=window)
+    except RasterioIOError:
+        return False
+    return True
 
 
 @contextmanager
 def created_map(
     path: Path, dtype: str, bands: tuple[str, ...], on_grid: dict[str, Any], nodata: float | None = None
-) -> Iterator[np.ndarray]:
-    """Creates an uncompressed, pixel-interleaved GeoTIFF as an array in memory that lies on the disk.
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Create an uncompressed, pixel-interleaved GeoTIFF that can be mapped into memory: its pixels are one piece.
 
-    GDAL orders and aligns the strips of a file as its cache pleases; mapped into memory, they must be one piece. So
-    GDAL says what the geographic tags are, and tifffile lays out the file.
+    GDAL orders and aligns the strips of a file as its cache pleases. So GDAL says what the geographic tags are, and
+    tifffile lays out the file. It is not written through a map: a full disk would end the process by SIGBUS.
 
     Args:
-        path: where to; it gets its name when it is whole.
+        path: where to; it gets its name when it is whole and on the disk.
         dtype: of the pixels.
         bands: what each band is.
         on_grid: as `grid` gives it.
         nodata: the value that means: nothing known here.
 
     Yields:
-        (H, W, bands), or (H, W) for one band, to be filled.
+        What writes the next rows: (rows, W, bands), or (rows, W) for one band, of `dtype`. All rows must be written.
+
+    Raises:
+        WriteError: it cannot be written.
     """
     shape = (on_grid["height"], on_grid["width"], *((len(bands),) if len(bands) > 1 else ()))
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     small = on_grid | {"width": 1, "height": 1}
     with rasterio.MemoryFile() as memory:
         with memory.open(driver="GTiff", dtype=dtype, count=len(bands), nodata=nodata, **small) as template:
@@ -98,13 +157,23 @@ def created_map(
             found = tiff.pages.first.tags
             extra = [(tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in found if tag.code in _GEO_TAGS]
     layout: dict[str, Any] = {"photometric": "minisblack", "metadata": None, "software": False}
+    layout["align"] = tifffile.TIFF.ALLOCATIONGRANULARITY
     if len(bands) > 1:
         layout |= {"planarconfig": "contig", "extrasamples": ("unspecified",) * (len(bands) - 1)}
-    with whole(path) as temporary:
-        pixels = tifffile.memmap(temporary, shape=shape, dtype=dtype, extratags=extra, **layout)
-        yield pixels
-        pixels.flush()
-        del pixels
+    with whole(path, size) as temporary:
+        place = tifffile.imwrite(temporary, shape=shape, dtype=dtype, extratags=extra, returnoffset=True, **layout)
+        assert place is not None  # as the pixels are one piece
+        start = place[0]
+        with temporary.open("r+b") as stream:
+            stream.seek(start)
+
+            def write(rows: np.ndarray) -> None:
+                stream.write(np.ascontiguousarray(rows, dtype).data)
+
+            yield write
+            if stream.tell() != start + size:
+                raise ValueError(f"{path}: {stream.tell() - start} of {size} bytes were written")
+        check(path, temporary.stat().st_size == start + size)
 
 
 def read(path: Path, band: int = 1) -> np.ndarray:

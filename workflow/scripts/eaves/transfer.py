@@ -1,6 +1,5 @@
 """Fetches files from an object store: resumed where they were cut, verified before they get their names."""
 
-import errno
 import re
 import shutil
 import threading
@@ -11,9 +10,11 @@ from typing import NamedTuple, TypeVar
 
 from eaves import checksums
 from eaves.console import LOG
-from eaves.errors import InputError
+from eaves.errors import InputError, WriteError
+from eaves.files import sync
 from eaves.meter import Meter
 from eaves.store import ConnectionBrokenError, Item, Store
+from eaves.write_faults import in_words, refusal
 
 FIRST_PAUSE_S = 1.0  # doubles with every attempt that brought nothing
 T = TypeVar("T")
@@ -101,19 +102,6 @@ def fetch(transfers: Sequence[Transfer], store: Store, jobs: int = 8, retries: i
     _tell_unverified(found.count(None))
 
 
-def in_words(size: int) -> str:
-    """Says how many bytes these are.
-
-    Example:
-        >>> in_words(999), in_words(12_340_000), in_words(5_000_000_000)
-        ('999 B', '12.3 MB', '5.0 GB')
-    """
-    for unit, divisor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= divisor:
-            return f"{size / divisor:.1f} {unit}"
-    return f"{size} B"
-
-
 def _in_parallel(work: Callable[[T, threading.Event], None], items: Sequence[T], jobs: int) -> None:
     """Works in threads; a fault, or Ctrl-C, asks the others to stop and is raised when they have."""
     stop, damaged = threading.Event(), []
@@ -158,6 +146,7 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
                 return False
             same = checksums.same(part, item, store)
             if same is not False:
+                sync(part)
                 part.replace(path)
                 meter.add(0, files=1)
                 return same
@@ -166,9 +155,8 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
                 break
             meter.add(-item.size)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"{path}: the disk is full; make room and run this again: it goes on from here") from error
-        raise InputError(f"{path}: cannot be written ({error.strerror}); run this again when it can be") from error
+        missing = item.size - (part.stat().st_size if part.exists() else 0)
+        raise WriteError(f"{refusal(path, error, missing)}: it goes on from here") from error
     raise DamagedError(f"{path}: what arrives has another checksum than the store's; run this again")
 
 

@@ -1,35 +1,34 @@
 """Models on disk: safetensors with the recipe that they were made by inside."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from eaves.errors import InputError
-from eaves.files import whole
+from eaves.files import check, whole
 
 
 def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
-    """Writes a model: its weights and, as metadata, the recipe that it was made by.
+    """Write a model: its weights and, as metadata, the recipe that it was made by.
 
     Args:
         path: a .safetensors file; it gets its name when it is whole and on the disk.
         network: the model.
         recipe: what `load_model` needs to build the network again, and what it was trained with; JSON.
+
+    Raises:
+        WriteError: it cannot be written.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    with whole(path) as temporary:
-        save_file(state, temporary, metadata={"eaves": json.dumps(recipe, sort_keys=True)})
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # as any new file: safetensors lets nobody else read it
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
+    content = save(state, metadata={"eaves": json.dumps(recipe, sort_keys=True)})
+    with whole(path, len(content)) as temporary:
+        temporary.write_bytes(content)
+        check(path, temporary.stat().st_size == len(content))
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -1,10 +1,14 @@
 """Files of outlines: GeoPackage, GeoParquet, GeoJSON and CityJSON, each written tile by tile in bounded memory."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import geopandas
+
 from eaves.errors import InputError
+from eaves.files import writing
 from eaves.products import cityjson, geojson, geopackage, geoparquet
 from eaves.products.common import Write
 
@@ -17,7 +21,7 @@ KINDS = {
 
 
 def created(path: Path, grids: dict[str, dict[str, Any]]) -> AbstractContextManager[Write]:
-    """Creates the file that a name's ending asks for; it gets its name when it is whole.
+    """Create the file that a name's ending asks for; it gets its name when it is whole and on the disk.
 
     Args:
         path: ends in .gpkg, .parquet, .geojson or .city.jsonl.
@@ -32,5 +36,17 @@ def created(path: Path, grids: dict[str, dict[str, Any]]) -> AbstractContextMana
     """
     for ending, kind in KINDS.items():
         if path.name.lower().endswith(ending):
-            return kind(path, grids)
+            return _named(path, kind(path, grids))
     raise InputError(f"{path}: the name must end in {', '.join(KINDS)}, which says what is to be written")
+
+
+@contextmanager
+def _named(path: Path, made: AbstractContextManager[Write]) -> Iterator[Write]:
+    """Name this file in errors of its writing, and not another one that is written at the same time."""
+    with made as write:
+
+        def write_named(frame: geopandas.GeoDataFrame) -> None:
+            with writing(path, alone=False):
+                write(frame)
+
+        yield write_named

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pyproj
 import shapely
 
-from eaves.files import whole
+from eaves.files import check, whole
 from eaves.products.common import LONGITUDE_LATITUDE, Write, moved, pyproj_system, systems_of
 
 GROUP_BYTES = 1 << 23
@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
 
 @contextmanager
 def created(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Creates a GeoParquet file in the tiles' coordinate reference system; where they have several, in OGC:CRS84.
+    """Create a GeoParquet file in the tiles' coordinate reference system; where they have several, in OGC:CRS84.
 
     https://geoparquet.org/releases/v1.1.0/
     """
@@ -40,30 +40,37 @@ def created(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
     bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
     kinds: set[str] = set()
 
-    with whole(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as parquet:
+    rows = 0
 
-        def flush() -> None:
-            if waiting:
-                parquet.write_table(pa.concat_tables(waiting))
-                waiting.clear()
+    with whole(path) as temporary:
+        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as parquet:
 
-        def write(frame: geopandas.GeoDataFrame) -> None:
-            if frame.empty:
-                return
-            geometry = shapely.orient_polygons(moved(frame.geometry.to_numpy(), frame.crs, system))
-            boxes = shapely.bounds(geometry)
-            bounds[:2], bounds[2:] = (
-                np.minimum(bounds[:2], boxes[:, :2].min(axis=0)),
-                np.maximum(bounds[2:], boxes[:, 2:].max(axis=0)),
-            )
-            kinds.update(shape.geom_type for shape in geometry)
-            waiting.append(_table(frame, geometry, boxes))
-            if sum(table.nbytes for table in waiting) >= GROUP_BYTES:
-                flush()
+            def flush() -> None:
+                if waiting:
+                    parquet.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
 
-        yield write
-        flush()
-        parquet.add_key_value_metadata({"geo": json.dumps(_metadata(system, sorted(kinds), bounds), sort_keys=True)})
+            def write(frame: geopandas.GeoDataFrame) -> None:
+                nonlocal rows
+                if frame.empty:
+                    return
+                geometry = shapely.orient_polygons(moved(frame.geometry.to_numpy(), frame.crs, system))
+                boxes = shapely.bounds(geometry)
+                bounds[:2], bounds[2:] = (
+                    np.minimum(bounds[:2], boxes[:, :2].min(axis=0)),
+                    np.maximum(bounds[2:], boxes[:, 2:].max(axis=0)),
+                )
+                kinds.update(shape.geom_type for shape in geometry)
+                waiting.append(_table(frame, geometry, boxes))
+                rows += len(frame)
+                if sum(table.nbytes for table in waiting) >= GROUP_BYTES:
+                    flush()
+
+            yield write
+            flush()
+            about = _metadata(system, sorted(kinds), bounds)
+            parquet.add_key_value_metadata({"geo": json.dumps(about, sort_keys=True)})
+        check(path, pq.read_metadata(temporary).num_rows == rows)
 
 
 def _table(frame: geopandas.GeoDataFrame, geometry: np.ndarray, boxes: np.ndarray) -> pa.Table:
