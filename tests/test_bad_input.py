@@ -158,11 +158,28 @@ def test_truth_at_fault_is_named_with_cause_and_remedy(raw_tile, kind):
     for array, profile, cause in (
         (truth[:-3], {}, f"{SIZE} x {SIZE - 3} px, but .*A_1_RGB.tif has {SIZE} x {SIZE}.*rasterise"),
         (truth, {"transform": FAR_AWAY}, "not on the grid of .*A_1_RGB.tif.*rasterise"),
-        (truth.astype(np.float32), {}, ".*float32; .*whole numbers"),
+        (truth.astype(np.float32), {}, ".*float32.*whole numbers"),
     ):
         path.unlink()
         write_raster(path, array, **profile)
         assert re.match(f"{path}: {cause}", fault_of_preparing(raw_tile))
+
+
+def test_ids_beyond_32_bits_are_named_and_not_wrapped_around(raw_tile):
+    truth = read(raw_tile.gti)
+    for dtype, strange in (("uint32", 2**31), ("uint32", 2**32 - 1), ("int64", 2**32 + 5), ("int64", -(2**31))):
+        ids = truth.astype(dtype)
+        ids[0, 0] = strange
+        raw_tile.gti.unlink()
+        write_raster(raw_tile.gti, ids)
+        line = fault_of_preparing(raw_tile)
+        assert line.startswith(f"{raw_tile.gti}: the id {strange} does not fit into 32 bits (")
+        assert "number the buildings" in line
+
+
+def test_truth_of_several_bands_is_refused(raw_tile):
+    write_raster(raw_tile.gti, np.stack([read(raw_tile.gti)] * 2))
+    assert re.match(rf"{raw_tile.gti}: 2 band\(s\) of uint16, but ids are one band", fault_of_preparing(raw_tile))
 
 
 def test_classes_that_the_challenge_does_not_know_are_listed(raw_tile):

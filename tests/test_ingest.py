@@ -194,3 +194,14 @@ def test_a_tile_without_truth_has_none(raw_tile):
     _, truth, told = prepare(replace(raw_tile, gti=None, gtl=None))
     assert (truth, told.buildings, told.truth_sha256) == (None, None, None)
     assert not (raw_tile.rgb.parent.parent / "truth.tif").exists()
+
+
+def test_what_the_truth_declares_as_nodata_is_ground(raw_tile):
+    _, truth, told = prepare(raw_tile)
+    for dtype, nodata in (("uint16", 65535), ("uint32", 2**32 - 1), ("int32", -9999)):
+        ids = np.abs(truth).astype(dtype)
+        ids[truth == 0] = nodata
+        write_raster(raw_tile.gti, ids, nodata=nodata)
+        _, again, told_again = prepare(raw_tile)
+        np.testing.assert_array_equal(again, truth)
+        assert told_again.buildings == told.buildings

@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(folder):
     write_raster(folder / "probabilities" / "x_2.tif", np.zeros((48, 60), np.float32))
     first, second = errors(outline(folder))
     assert first.startswith(
-        f"error: {folder / 'labels' / 'x_1.tif'}: 1 band(s) of type float32; labels are one band of whole"
+        f"error: {folder / 'labels' / 'x_1.tif'}: 1 band(s) of float32, but ids are one band of whole"
     )
     assert second.startswith(f"error: {folder / 'probabilities' / 'x_2.tif'}: 60 x 48 px, not on the grid of")
     assert str(folder / "labels" / "x_2.tif") in second

@@ -11,6 +11,7 @@ from eaves import rasters
 from eaves.discovery import raster_name, rasters_in
 from eaves.errors import InputError
 from eaves.grids import on_the_grid, same_grid
+from eaves.id_rasters import check_layout, read_ids
 from eaves.tiles import height_of, known
 
 PREPARED_BANDS = 4
@@ -92,11 +93,7 @@ def check(layers: Layers) -> dict[str, Any]:
         InputError: one line that names the file.
     """
     with rasters.opened(layers.labels) as source:
-        if source.count != 1 or np.dtype(source.dtypes[0]).kind not in "ui":
-            raise InputError(
-                f"{layers.labels}: {source.count} band(s) of type {source.dtypes[0]}; labels are one band of whole "
-                "numbers, an id for each building and 0 for ground"
-            )
+        check_layout(source, layers.labels)
         grid = {name: source.profile[name] for name in ("crs", "transform", "width", "height")}
     for path in (layers.heights, layers.probabilities):
         if path is not None:
@@ -112,10 +109,9 @@ def check(layers: Layers) -> dict[str, Any]:
 
 
 def read_labels(layers: Layers) -> np.ndarray:
-    """Reads the instance ids, (H, W); the file's nodata counts as ground."""
+    """Reads the instance ids, (H, W) int32; the file's nodata counts as ground."""
     with rasters.opened(layers.labels) as source:
-        labels = source.read(1)
-        return labels if source.nodata is None else np.where(known(labels, source.nodata), labels, 0)
+        return read_ids(source, layers.labels)
 
 
 def read_heights(layers: Layers) -> np.ndarray | None:
