@@ -1,5 +1,6 @@
 """Raw tiles of every kind become one image on the orthophoto's grid."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -129,6 +130,23 @@ def test_a_transparent_pixel_has_no_colour(raw_tile):
     image, _, _ = prepare(raw_tile)
     assert (image[:3, :30] == NODATA).all()
     np.testing.assert_array_equal(image[:3, 30:], rgb[:, 30:])
+
+
+@pytest.mark.parametrize("rgb_range", ["auto", [0, 255]])
+@pytest.mark.parametrize("nodata", [None, np.nan, -9999])
+def test_a_colour_that_is_no_number_is_not_known(raw_tile, nodata, rgb_range):
+    rgb = read(raw_tile.rgb).astype(np.float32)
+    known, _, _ = prepare(raw_tile, rgb_range=[0, 255])
+    rgb[:, :5], rgb[1, 10, 10], rgb[0, 20, 20], rgb[2, 30, 30] = np.nan, np.nan, np.inf, -np.inf
+    write_raster(raw_tile.rgb, rgb, nodata=nodata)
+    unknown = ~np.isfinite(rgb).all(axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image, _, _ = prepare(raw_tile, rgb_range=rgb_range)
+    assert (image[:3, unknown] == NODATA).all()
+    assert (image[:3, ~unknown] != NODATA).all()
+    if rgb_range != "auto":
+        np.testing.assert_array_equal(image[:3, ~unknown], known[:3, ~unknown])
 
 
 def test_the_bands_asked_for_are_red_green_and_blue(raw_tile):

@@ -148,7 +148,7 @@ def nothing(folder):
         (nothing, ["--output", "b.shp"], "b.shp: the name must end in .gpkg, .parquet, .geojson, .city.jsonl"),
         (remove_labels, [], "labels: no labels there; it should hold <tile>.tif or <tile>_GTI.tif"),
         (two_files_of_labels, [], "two files with labels of x_1, the other is"),
-        (damage_heights, [], "cannot be read"),
+        (damage_heights, [], "x_1.tif: no GeoTIFF, but a file that begins with b'no raster'"),
         (ground_elsewhere, [], "does not overlap"),
     ],
 )

@@ -40,6 +40,7 @@ def on_the_grid(path: Path, grid: dict[str, Any], rgb_file: Path) -> Iterator[ra
         if same_grid(source, grid):
             yield source
             return
+        rasters.check_place(source, path)
         _check_overlap(source, path, grid, rgb_file)
         nodata = source.nodata if source.nodata is not None else WARPED_NODATA
         known = {"src_nodata": source.nodata, "nodata": nodata, "dtype": "float32"}

@@ -63,8 +63,10 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
                     with rasters.faults_named(files.rgb):
                         pixels = rgb.read(settings["bands"], window=window)
                         coloured = rgb.dataset_mask(window=window) > 0
+                    if pixels.dtype.kind == "f":
+                        coloured &= np.isfinite(pixels).all(axis=0)
                     if limits:
-                        pixels = tiles.to_eight_bits(pixels, *limits)
+                        pixels = tiles.to_eight_bits(np.where(coloured, pixels, 0), *limits)
                     rows = slice(window.row_off, window.row_off + window.height)
                     image[rows] = np.moveaxis(tiles.pack(pixels, coloured, height_m), 0, 2)
                     unknown += int((~valid).sum())
@@ -110,6 +112,13 @@ def _digest(paths: list[Path]) -> str:
 def _check_rgb(rgb: rasterio.DatasetReader, path: Path, bands: list[int]) -> None:
     if rgb.crs is None:
         raise InputError(f"{path}: no coordinate reference system; set it, e.g. rio edit-info --crs EPSG:32617 {path}")
+    rasters.check_place(rgb, path)
+    mask = path.with_name(f"{path.name}.msk")
+    if mask.exists():
+        raise InputError(
+            f"{mask}: a mask beside the orthophoto is not read; remove it, and put a copy with the mask inside in the "
+            f"orthophoto's place: GDAL_TIFF_INTERNAL_MASK=YES rio convert {path} copy.tif"
+        )
     if max(bands) > rgb.count:
         raise InputError(
             f"{path}: {rgb.count} band(s), but prepare.bands in the configuration asks for {bands}; "
