@@ -160,14 +160,17 @@ def as_option(option, paths):
 
 
 def raw_files(set_name, tiles):
-    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them."""
+    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them.
+
+    It is a list, as a table by the tiles' names could be taken for blocks of the configuration (`job_records`).
+    """
     keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
 
     def files(wildcards, input):
-        found = {tile: {} for tile in tiles}
+        found = {tile: {"tile": tile} for tile in tiles}
         for (tile, kind), path in zip(keys, input, strict=True):
             found[tile][kind] = str(path)
-        return json.dumps(found)
+        return json.dumps(list(found.values()))
 
     return files
 

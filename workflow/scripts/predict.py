@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import tifffile
 from torch import nn
 
 from eaves import console, devices, model, probabilities, rasters, settings
+from eaves.csv_tables import read_table
 from eaves.inference import predict_strips
 
 
@@ -19,7 +19,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     device = devices.choose()[0]
     fold_of = None
     if arguments.folds:
-        fold_of = pd.read_csv(arguments.folds, dtype={"tile": str}).set_index("tile")["fold"]
+        fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
     for image_file in console.progress(arguments.images, "predict"):
         tile = image_file.stem.removesuffix("_image")

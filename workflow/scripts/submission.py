@@ -4,15 +4,15 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from eaves import console, rasters, submission
+from eaves.csv_tables import read_table
 from eaves.id_rasters import read_ids
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Writes the tiles in the order of their names."""
-    table = pd.read_csv(arguments.table, dtype={"tile": str})
+    table = read_table(arguments.table)
     names = sorted(table.loc[table["set"] == "test", "tile"])
     shown = console.progress(names, "submission")
     submission.write(arguments.output, ((name, labels(arguments.buildings, name)) for name in shown))

@@ -1,5 +1,6 @@
 """Finds the rasters that describe a tile's buildings by their names, checks that they fit together, and reads them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def find(
 
     faults = [f"{labels / tile}.tif: no such file; outlines are drawn of labels" for tile in tiles if tile not in there]
     known_layers: dict[str, dict[str, Path]] = {}
+    spellings = Counter(tile.lower() for tile in tiles)
     for option, folder, names in (
         ("heights", heights, ("{}_image", "{}")),
         ("probabilities", probabilities, ("{}",)),
@@ -72,15 +74,33 @@ def find(
     ):
         found = rasters_in(folder) if folder is not None else {}
         for tile in tiles if folder is not None else ():
-            paths = [found[name] for pattern in names if (name := pattern.format(tile).lower()) in found]
-            if paths:
-                known_layers.setdefault(tile, {})[option] = paths[0]
+            raster = _raster_of(tile, found, names, alone=spellings[tile.lower()] == 1)
+            if raster is not None:
+                known_layers.setdefault(tile, {})[option] = raster
             else:
                 wish = " or ".join(f"{name.format(tile)}.tif" for name in names)
                 faults.append(f"{folder}: no {wish} for the labels of {tile}; add it, or leave out --{option}")
     if faults:
         raise InputError("\n".join(faults))
     return {tile: Layers(there[tile], **known_layers.get(tile, {})) for tile in tiles}
+
+
+def _raster_of(tile: str, found: dict[str, list[Path]], names: tuple[str, ...], alone: bool) -> Path | None:
+    """Choose a tile's raster of one kind.
+
+    Args:
+        tile: its name.
+        found: as `rasters_in` gives them.
+        names: what the file may be called, patterns with the tile's name left out; the first that is there is taken.
+        alone: no other tile's name differs in case alone; then a file's may.
+    """
+    for pattern in names:
+        candidates = found.get(pattern.format(tile).lower(), [])
+        if own := [path for path in candidates if path.stem.startswith(tile)]:
+            return own[0]
+        if alone and len({path.stem for path in candidates}) == 1:
+            return candidates[0]
+    return None
 
 
 def check(layers: Layers) -> dict[str, Any]:
