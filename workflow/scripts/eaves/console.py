@@ -24,7 +24,10 @@ def parser(doc: str) -> argparse.ArgumentParser:
 
 
 def run(
-    main: Callable[[argparse.Namespace], dict[str, Any] | None], arguments: argparse.Namespace, fault: int = 1
+    main: Callable[[argparse.Namespace], dict[str, Any] | None],
+    arguments: argparse.Namespace,
+    fault: int = 1,
+    crash: int = 1,
 ) -> None:
     """Runs a script's main: messages to stderr and the log, which ends with the versions of the packages used.
 
@@ -32,6 +35,7 @@ def run(
         main: what to run; what it returns, the device it computed on if any, is noted in the log too.
         arguments: as parsed.
         fault: the exit status where the input is at fault, which is told in one line.
+        crash: the exit status where Eaves itself is at fault, which is told with a traceback.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if arguments.log:
@@ -52,7 +56,7 @@ def run(
         sys.exit(fault)
     except Exception:
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
-        sys.exit(1)
+        sys.exit(crash)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
