@@ -1,6 +1,8 @@
 """A raster is read from its own file, by GDAL's GeoTIFF driver: not from others, and not from the net."""
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from toy import CONFIG, GRID, SIZE, read, write_raster
+from toy import CONFIG, GRID, SCRIPTS, SIZE, environment, read, write_raster
 
 from eaves import ingest, rasters
 from eaves.errors import InputError
@@ -130,3 +132,9 @@ def test_an_orthophoto_whose_place_or_mask_is_beside_it_is_refused(raw_tile):
         with pytest.raises(InputError, match=f"{path}: does not say where it lies, and {world.name} beside it is not"):
             ingest.prepare(*prepare)
         path.write_bytes(good)
+
+
+def test_coordinates_are_transformed_without_the_net():
+    asked = "import eaves.grids, pyproj.network as n; assert not n.is_network_enabled()"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=SCRIPTS, env=environment() | {"PROJ_NETWORK": "ON"})
+    assert done.returncode == 0

@@ -13,8 +13,6 @@ _found = importlib.util.find_spec("rasterio")
 if _found and _found.origin and (Path(_found.origin).parent / "proj_data").exists():
     for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
         os.environ.pop(_name, None)
-# Coordinates are transformed by what is installed, whoever runs it where: no grid of shifts is fetched from the net.
-os.environ["PROJ_NETWORK"] = "OFF"
 
 import numpy as np  # noqa: E402
 import rasterio  # noqa: E402
