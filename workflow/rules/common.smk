@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -154,9 +155,14 @@ def thresholds():
     return ["results/tuning/chosen.json"] if config["separate"]["tune"] else []
 
 
-def as_option(option, paths):
-    """An option of a script with its paths, or nothing where there are none."""
-    return " ".join([option, *paths]) if paths else ""
+def as_option(option, name):
+    """An option of a script with a rule's inputs of one name, where the job has them; nothing where there are none."""
+
+    def given(wildcards, input):
+        paths = input.get(name)
+        return " ".join([option, *map(shlex.quote, paths)]) if paths else ""
+
+    return given
 
 
 def raw_files(set_name, tiles):
