@@ -10,7 +10,14 @@ QUICKSTART := --configfile workflow/recipes/quickstart.yaml
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo apply pull test lint format bench image lock clean
+# What make was given goes to Python by the environment, as it stands: neither make nor a shell looks into it.
+override MODELS := $(value MODELS)
+override TILES := $(value TILES)
+override OUT := $(value OUT)
+override CONFIG := $(value CONFIG)
+export MODELS TILES OUT CONFIG
+
+.PHONY: help setup demo example apply pull test lint format bench image lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,13 +35,14 @@ $(READY): envs/requirements.txt
 	@echo "setup: done"
 
 demo: $(READY) ## the whole pipeline on generated towns, in about five minutes on two cores
-	@snakemake --cores $(CORES) $(QUICKSTART)
-	@python workflow/scripts/summary.py results
+	@snakemake --cores $(CORES) $(QUICKSTART) || failed=1; python workflow/scripts/summary.py results && test -z "$$failed"
 
-apply: $(READY) ## use trained models on new tiles: make apply MODELS=folder TILES=folder
-	@test -n "$(MODELS)" -a -n "$(TILES)" || { echo "error: make apply MODELS=<folder of models> TILES=<folder of tiles>"; exit 2; }
-	@snakemake --cores $(CORES) --config models='$(MODELS)' tiles='{test: "$(TILES)"}'
-	@python workflow/scripts/summary.py results
+example: $(READY) ## small generated tiles in data/ and a small recipe in config.yaml, to try the pipeline on
+	@python workflow/scripts/example.py
+
+apply: $(READY) ## use trained models on new tiles: make apply MODELS=folder TILES=folder [OUT=folder] [CONFIG="key=value ..."]
+	@test -n "$$MODELS" -a -n "$$TILES" || { echo "error: make apply MODELS=<folder of models> TILES=<folder of tiles>"; exit 2; }
+	@python workflow/scripts/apply.py --cores $(CORES) --models="$$MODELS" --tiles="$$TILES" $${OUT:+--out="$$OUT"} $${CONFIG:+--config="$$CONFIG"}
 
 pull: $(READY) ## get data, models and results from the DVC remote, as made: nothing of it is done again
 	@dvc pull

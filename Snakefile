@@ -41,8 +41,16 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
         _rule.conda_env = f"{workflow.basedir}/envs/environment.yaml"
 
 
+onstart:
+    note_start()
+
+
 onsuccess:
     remove_checkpoints()
+
+
+onerror:
+    end_run_with_faults()
 
 
 rule all:

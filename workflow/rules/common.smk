@@ -9,7 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # Planning makes millions of objects that stay. Looking through them for garbage at every turn takes a quarter of the time.
 gc.set_threshold(10_000_000)
@@ -17,7 +17,7 @@ gc.set_threshold(10_000_000)
 HOUSE = Path(workflow.basedir)
 sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 
-from eaves import discovery, fingerprint as prints, fold_cache, settings as blocks, stale_lock
+from eaves import IN_RUN, discovery, fingerprint as prints, fold_cache, main_process, settings as blocks, stale_lock
 from eaves.errors import InputError
 
 # Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
@@ -28,9 +28,15 @@ os.environ.update(
     SNAKEMAKE_OUTPUT_CACHE=str(CACHE),
     # Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    # Jobs share a terminal: each of their lines there names the job.
+    **{IN_RUN: "1"},
     # Where the scripts are, for the rules' commands; the working folder may be another (snakemake --directory).
     SCRIPTS=os.path.relpath(HOUSE / "workflow" / "scripts"),
 )
+# Jobs' own processes keep to what Snakemake does.
+INTERRUPTS = main_process.install(logger) if workflow.is_main_process else None
+# What was given by --config came as text.
+config.update(blocks.laid_over(config, blocks.with_types(workflow.config_settings.config)))
 # A run that was killed is taken up by the next one, without `snakemake --unlock`.
 stale_lock.remove_if_stale(Path(".snakemake"))
 # Idle threads sleep instead of spinning: as fast on a quiet machine, and far faster where cores are shared.
@@ -55,12 +61,22 @@ def tiles_of(set_name):
 def check_everything():
     """Checks configuration and tiles before the DAG is built; every fault is one line."""
     blocks.check(config)
-    found = {"test": tiles_of("test")}
-    if not config["models"]:
-        found = {"train": tiles_of("train"), **found}
-        discovery.check_distinct(found["train"], found["test"])
-        discovery.check_enough(len(found["train"]), config["split"]["folds"])
+    if config["models"]:
+        check_no_training_here()
+        return {"test": tiles_of("test")}
+    found = {set_name: tiles_of(set_name) for set_name in ("train", "test")}
+    discovery.check_distinct(found["train"], found["test"])
+    discovery.check_enough(len(found["train"]), config["split"]["folds"])
     return found
+
+
+def check_no_training_here():
+    """Refuses to lay the results of an application over those of a training run."""
+    if Path("results/folds/folds.csv").exists():
+        raise InputError(
+            "results: a training run's results are here, and applying models would replace them; apply them into a folder "
+            "of its own: make apply MODELS=... TILES=..., or snakemake --directory elsewhere"
+        )
 
 
 def model_files():
@@ -75,7 +91,9 @@ try:
     FOLDS = list(range(config["split"]["folds"]))
     MODELS = model_files()
 except InputError as fault:
-    raise WorkflowError("\n".join(f"error: {line}" for line in str(fault).splitlines()))
+    # Not raised any further: Snakemake would say where in this file it was.
+    print(*(f"error: {line}" for line in str(fault).splitlines()), sep="\n", file=sys.stderr)
+    sys.exit(1)
 
 # Whether results lie in an object store, and jobs are given copies of what they read.
 IN_STORE = workflow.storage_settings.default_storage_provider is not None
@@ -213,6 +231,20 @@ def remove_checkpoints():
             if Path(f"results/{folder}/fold-{fold}.safetensors").exists():
                 for path in Path("results/checkpoints").glob(f"{stage}-{fold}.pt*"):
                     path.unlink()
+
+
+def note_start():
+    """Takes note that jobs are about to start."""
+    if INTERRUPTS:
+        INTERRUPTS.running = True
+
+
+def end_run_with_faults():
+    """Says how to go on; called when a run was stopped, or jobs of it failed."""
+    if INTERRUPTS and INTERRUPTS.stopped:
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        sys.exit(main_process.INTERRUPTED)
+    print("error: not everything is done: see the errors above; the same command goes on from here", file=sys.stderr)
 
 
 def share_of_cores(wildcards):

@@ -58,15 +58,16 @@ rule outline:
         mem_mb=more_memory(4000),
     params:
         regularize=config["outline"]["regularize_m"] or 0,
+        min_confidence=config["outline"]["min_confidence"] or 0,
         # Read by nobody but the lineage of results, which goes by names.
-        settings=settings("outline.regularize_m"),
+        settings=settings("outline.regularize_m", "outline.min_confidence"),
         # Below it lie all the tiles' DTMs.
         ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
         code=code("outline.py"),
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
-        " --ground {params.ground:q} --regularize {params.regularize} --output {output:q} --log {log:q}"
+        " --ground {params.ground:q} --regularize {params.regularize} --min-confidence {params.min_confidence} --output {output:q} --log {log:q}"
 
 
 rule submission:

@@ -4,13 +4,11 @@ in:  results/folds/folds.csv, the prepared training tiles, the encoder's first w
 out: results/warmups/fold-<k>.safetensors and .csv (losses per epoch)
 """
 
-
-# Fetching needs the net, which a cluster's nodes may not have: it runs where Snakemake runs.
-localrules:
-    fetch,
-
-
 if not config["models"]:
+
+    # Fetching needs the net, which a cluster's nodes may not have: it runs where Snakemake runs.
+    localrules:
+        fetch,
 
     rule fetch:
         """Gets the encoder's first weights, once for all folds."""

@@ -12,7 +12,6 @@ Examples:
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,8 +123,4 @@ if __name__ == "__main__":
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--profile", help="whose AWS keys sign the requests (default: those found, if any)")
     keys.add_argument("--no-sign-request", action="store_true", help="use no keys, even where some are found")
-    try:
-        console.run(main, parser.parse_args())
-    except KeyboardInterrupt:
-        console.LOG.info("stopped; run the same command again to go on from here")
-        sys.exit(130)
+    console.run(main, parser.parse_args(), stopped="stopped; run the same command again to go on from here")

@@ -3,6 +3,7 @@
 Each building gets: tile, id, area_m2, perimeter_m, height_m (median) and height_p95_m above the ground, ground_m
 (elevation of the ground), confidence (mean probability), touches_edge, regularized. What is not given is null.
 --regularize draws straight walls and right angles, nowhere further than so many metres from the labels' edges.
+--min-confidence leaves out buildings of a lower confidence, which needs --probabilities.
 
 The output's ending says what is written; several may be given:
   .gpkg        GeoPackage, in the tiles' coordinate reference system; where they have several, a layer for each
@@ -29,13 +30,15 @@ def main(arguments: argparse.Namespace) -> None:
     """Writes tile by tile, so that memory holds one tile at a time."""
     if not (math.isfinite(arguments.regularize) and arguments.regularize >= 0):
         raise InputError(f"--regularize is {arguments.regularize}: metres, from 0 on; 0 keeps to the pixels' edges")
+    if arguments.min_confidence and not arguments.probabilities:
+        raise InputError("--min-confidence: give --probabilities, which a building's confidence is the mean of")
     wanted = None
     if arguments.table:
         table = read_table(arguments.table)
         wanted = table.loc[table["set"] == "test", "tile"].tolist()
     tiles = layers.find(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
     grids, faults = {}, []
-    for tile, files in console.progress(tiles.items(), "check", len(tiles)):
+    for tile, files in console.progress(tiles.items(), "check"):
         try:
             grids[tile] = layers.check(files)
         except InputError as fault:
@@ -43,10 +46,10 @@ def main(arguments: argparse.Namespace) -> None:
     if faults:
         raise InputError("\n".join(faults))
 
-    found = 0
+    found = left_out = 0
     with ExitStack() as files_made:
         writers = [files_made.enter_context(products.created(path, grids)) for path in arguments.output]
-        for tile, files in console.progress(tiles.items(), "outline", len(tiles)):
+        for tile, files in console.progress(tiles.items(), "outline"):
             grid = grids[tile]
             frame = outlines(
                 layers.read_labels(files),
@@ -58,10 +61,14 @@ def main(arguments: argparse.Namespace) -> None:
                 layers.read_ground(files, grid),
                 arguments.regularize,
             )
+            kept = frame[frame["confidence"] >= arguments.min_confidence] if arguments.min_confidence else frame
             for write in writers:
-                write(frame)
-            found += len(frame)
+                write(kept)
+            found += len(kept)
+            left_out += len(frame) - len(kept)
     console.LOG.info("%d outlines on %d tiles in %s", found, len(tiles), ", ".join(map(str, arguments.output)))
+    if arguments.min_confidence:
+        console.LOG.info("%d buildings of a confidence below %g left out", left_out, arguments.min_confidence)
 
 
 if __name__ == "__main__":
@@ -71,6 +78,7 @@ if __name__ == "__main__":
     parser.add_argument("--probabilities", type=Path, help="folder of <tile>.tif: probability of building, 0 to 1")
     parser.add_argument("--ground", type=Path, help="folder of <tile>_DTM.tif or <tile>.tif: elevation, metres")
     parser.add_argument("--regularize", type=float, default=0, metavar="M", help="metres; default: 0, exact")
+    parser.add_argument("--min-confidence", type=float, default=0, metavar="P", help="0 to 1 (default: 0, all)")
     parser.add_argument("--table", type=Path, help="tiles.csv: only the tiles of the set `test` are outlined")
     parser.add_argument("--output", type=Path, required=True, nargs="+", metavar="FILE", help="see above")
     console.run(main, parser.parse_args())

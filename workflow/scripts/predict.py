@@ -9,7 +9,8 @@ from torch import nn
 
 from eaves import console, devices, model, probabilities, rasters, settings
 from eaves.csv_tables import read_table
-from eaves.inference import predict_strips
+from eaves.inference import count_windows, predict_strips
+from eaves.meter import Meter
 
 
 def main(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -21,7 +22,10 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.folds:
         fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
-    for image_file in console.progress(arguments.images, "predict"):
+    grids = {path: rasters.grid(path) for path in arguments.images}
+    windows = sum(count_windows(grid["height"], grid["width"], {"predict": block}) for grid in grids.values())
+    meter = Meter("predict", windows, "windows")
+    for image_file, grid in grids.items():
         tile = image_file.stem.removesuffix("_image")
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
@@ -30,12 +34,12 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
         pixels = tifffile.memmap(image_file, mode="r")
-        grid = rasters.grid(image_file)
         with rasters.created(
             arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **rasters.PROBABILITY
         ) as out:
-            for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device):
+            for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device, meter.add):
                 out.write(probabilities.rounded(strip), 1, window=((top, top + len(strip)), (0, grid["width"])))
+    meter.close()
     console.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
     return devices.described(device, block["precision"], arguments.threads)
 

@@ -53,6 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
             (arguments.csv, tables.per_tile),
             (arguments.groups_csv, tables.per_group),
             (arguments.by_iou_csv, tables.by_iou),
+            (arguments.by_confidence_csv, tables.by_confidence),
             (arguments.by_size_csv, partial(tables.by_size, edges_m2=rules["size_bins_m2"])),
             (arguments.curve_csv, tables.precision_recall),
         ):
@@ -125,6 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--buildings-csv", type=Path, help="write a row per building")
     parser.add_argument("--by-iou-csv", type=Path, help="write what was found at IoU 0.50, 0.55, ..., 0.95")
     parser.add_argument("--by-size-csv", type=Path, help="write what was found by building size")
+    parser.add_argument("--by-confidence-csv", type=Path, help="write what is left without less sure buildings")
     parser.add_argument("--curve-csv", type=Path, help="write precision over recall")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("--thresholds", type=Path, help="chosen.json: the pipeline separated by its values")

@@ -1,8 +1,12 @@
-"""Tells what a run came to: the scores, and where the results are."""
+"""Tells what a run came to: what was found, the scores where there is truth, and where the results are."""
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyogrio
 
 from eaves import console
 from eaves.errors import InputError
@@ -14,36 +18,82 @@ FIGURES = {
     "boundary_iou": "boundary IoU",
     "pixel_iou": "pixel IoU",
 }
+OUTLINES = "buildings/buildings.gpkg"
 PLACES = {
-    "outlines": "buildings/buildings.gpkg",
-    "submission": "submission.txt",
-    "scores": "scores/scores.json",
-    "picture": "overview.png",
+    "outlines": (OUTLINES, "open it in QGIS"),
+    "labels": ("buildings", "<tile>.tif, a number for each building"),
+    "submission": ("submission.txt", ""),
+    "scores": ("scores/scores.json", ""),
+    "picture": ("overview.png", ""),
 }
+WIDTH = 24
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prints the figures and the places, one a line."""
-    scores = arguments.results / PLACES["scores"]
-    if not scores.exists():
-        raise InputError(f"{scores}: not there yet; run `snakemake` or `make demo` first")
-    figures = json.loads(scores.read_text())
+    """Print what is there, a line each; a result that is missing is named and takes nothing else away."""
+    results = arguments.results
+    if not (results / OUTLINES).exists():
+        raise InputError(f"{results / OUTLINES}: not there: the run has not come so far; the errors above say why")
     print()
-    for group, name in GROUPS.items():
-        if figures.get(group, {}).get("tiles"):
-            row = figures[group]
-            print(
-                f"{name + ' F-score':<24}{row['f_score']:.4f}  "
-                f"(precision {row['precision']:.3f}, recall {row['recall']:.3f}, {row['tiles']} tiles)"
-            )
-            known = [f"{word} {row[key]:.3f}" for key, word in FIGURES.items() if row[key] is not None]
-            print(f"{'':<24}{', '.join(known)}")
-    for name, place in PLACES.items():
-        if (arguments.results / place).exists():
-            print(f"{name:<24}{arguments.results / place}")
+    print(f"{'found':<{WIDTH}}{found(results)}")
+    figures = read_scores(results / "scores" / "scores.json")
+    scored = [group for group in GROUPS if figures.get(group, {}).get("tiles")]
+    for group in scored:
+        for line in score_lines(GROUPS[group], figures[group]):
+            print(line)
+    if not scored:
+        print(f"{'scores':<{WIDTH}}none: there is no truth beside the tiles to compare with")
+    for name, (place, about) in PLACES.items():
+        if name == "scores" and not scored:
+            continue
+        path = results / place
+        said = (
+            f"{path}{f'  ({about})' if about else ''}" if path.exists() else f"{path} is missing: see the errors above"
+        )
+        print(f"{name:<{WIDTH}}{said}")
+    for note in notes(arguments.models) if arguments.models else []:
+        print(f"{'note':<{WIDTH}}{note}")
+
+
+def found(results: Path) -> str:
+    """How many buildings were outlined on how many tiles, and how large they are together."""
+    path = results / OUTLINES
+    layers = [name for name, _ in pyogrio.list_layers(path)]
+    areas = [pyogrio.read_dataframe(path, layer=name, columns=["area_m2"], read_geometry=False) for name in layers]
+    area_m2 = pd.concat(areas)["area_m2"]
+    tiles = pd.read_csv(results / "tiles" / "tiles.csv", usecols=["set"])["set"].eq("test").sum()
+    if not len(area_m2):
+        return f"no building on {tiles} tiles"
+    counted = f"{len(area_m2):,} buildings on {tiles} tiles"
+    return counted if area_m2.isna().any() else f"{counted}, {area_m2.sum():,.0f} m² together"
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """The figures; none where they are not there."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def score_lines(name: str, row: dict[str, Any]) -> list[str]:
+    """The figures of a set of tiles in two lines."""
+    first = f"{name + ' F-score':<{WIDTH}}{row['f_score']:.4f}  "
+    first += f"(precision {row['precision']:.3f}, recall {row['recall']:.3f}, {row['tiles']} tiles)"
+    known = [f"{word} {row[key]:.3f}" for key, word in FIGURES.items() if row[key] is not None]
+    return [first, f"{'':<{WIDTH}}{', '.join(known)}"]
+
+
+def notes(models: Path) -> list[str]:
+    """What is to be known of the models' origin."""
+    from eaves.weights import read_recipe  # brings torch in, which takes seconds
+
+    recipes = [read_recipe(path) for path in sorted(models.glob("*.safetensors"))]
+    generated = [recipe.get("tiles", {}).get("generated", 0) for recipe in recipes]
+    if not any(generated):
+        return []
+    return ["the models were trained on generated towns: expect misses and trees on real tiles"]
 
 
 if __name__ == "__main__":
     parser = console.parser(__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
+    parser.add_argument("--models", type=Path, help="folder of the models applied: tells what they were trained on")
     console.run(main, parser.parse_args())

@@ -18,10 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from eaves import console, settings
-from eaves.errors import InputError
 from eaves.lineage import FILE, Lineage, find
 from eaves.lineage_check import Check, check
 from eaves.lineage_text import render
@@ -33,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Prints the tree, or JSON, and exits with status 1 where something does not match."""
     folder, name = find(arguments.result, settings.ROOT)
     lineage = Lineage.read(arguments.provenance or folder / FILE, folder)
-    config = settings.in_use(arguments.configfile, given(arguments.config))
+    config = settings.in_use(arguments.configfile, settings.from_command_line(arguments.config))
     done = check(lineage, name, config, Path(__file__).resolve().parent)
     if arguments.json:
         print(json.dumps(as_json(done), indent=2))
@@ -43,13 +40,6 @@ def main(arguments: argparse.Namespace) -> None:
         if any("setting" in fault for faults in done.of_job.values() for fault in faults):
             console.LOG.info("settings are compared with config.yaml and what --configfile and --config lay over it")
     sys.exit(0 if done.matches else 1)
-
-
-def given(pairs: list[str]) -> dict[str, Any]:
-    """Reads KEY=VALUE as Snakemake does: the value is YAML."""
-    if wrong := [pair for pair in pairs if "=" not in pair]:
-        raise InputError(f"--config {wrong[0]}: must be KEY=VALUE, e.g. separate='{{low: 0.4}}'")
-    return {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def as_json(done: Check) -> dict[str, Any]:

@@ -2,22 +2,25 @@
 
 import argparse
 import logging
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
-from eaves import made_with
+from eaves import IN_RUN, made_with
 from eaves.errors import InputError
+from eaves.meter import Meter
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")
+INTERRUPTED = 130  # the exit status of a process that a Ctrl-C has ended
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    """Starts a script's arguments: its docstring as the help text, and `--log`."""
+    """Start a script's arguments: its docstring as the help text, and `--log`."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--log", type=Path, help="also write the messages to this file")
     return made
@@ -28,24 +31,30 @@ def run(
     arguments: argparse.Namespace,
     fault: int = 1,
     crash: int = 1,
+    stopped: str = "stopped",
 ) -> None:
-    """Runs a script's main: messages to stderr and the log, which ends with the versions of the packages used.
+    """Run a script's main: messages to stderr and the log, which ends with the versions of the packages used.
+
+    In a run, whose jobs share a terminal, each message on stderr begins with the job's name.
 
     Args:
         main: what to run; what it returns, the device it computed on if any, is noted in the log too.
         arguments: as parsed.
         fault: the exit status where the input is at fault, which is told in one line.
         crash: the exit status where Eaves itself is at fault, which is told with a traceback.
+        stopped: what is said after a Ctrl-C.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    name = job_name(arguments.log) if arguments.log and IN_RUN in os.environ else ""
+    handlers[0].setFormatter(_Named(name))
     if arguments.log:
         arguments.log.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(arguments.log, mode="w"))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(message)s"))
     LOG.handlers = handlers
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         computed_on = main(arguments)
         if arguments.log:
@@ -54,11 +63,46 @@ def run(
         for line in str(error).splitlines():
             LOG.error("error: %s", line)
         sys.exit(fault)
+    except KeyboardInterrupt:
+        LOG.warning("%s", stopped)
+        sys.exit(INTERRUPTED)
     except Exception:
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
         sys.exit(crash)
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """A progress bar on a terminal, and nothing elsewhere."""
-    yield from tqdm(items, desc=what, total=total, disable=not sys.stderr.isatty(), leave=False)
+def job_name(log: Path) -> str:
+    """Name a job after its log.
+
+    Example:
+        >>> job_name(Path("results/logs/train/fold-0.log")), job_name(Path("results/logs/score.log"))
+        ('train fold-0', 'score')
+    """
+    parts = log.with_suffix("").parts
+    return " ".join(parts[parts.index("logs") + 1 :] if "logs" in parts else parts[-1:])
+
+
+class _Named(logging.Formatter):
+    """Puts the job's name in front of each message; an error's line stays as it is, for it names file and fault."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = super().format(record)
+        return said if not self._name or record.levelno >= logging.ERROR else f"{self._name}: {said}"
+
+
+def progress(items: Collection[T], what: str, unit: str = "tiles") -> Iterator[T]:
+    """Go through items and tell how far it is, as `Meter` does.
+
+    Args:
+        items: what to go through.
+        what: what is done with them, a verb.
+        unit: what they are.
+    """
+    with Meter(what, len(items), unit) as meter:
+        for item in items:
+            yield item
+            meter.add()

@@ -231,6 +231,16 @@ def planned(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
     }
 
 
+def is_generated(tile: str) -> bool:
+    """Tell by its name whether a tile is a generated town.
+
+    Example:
+        >>> is_generated("oldtown_train_004"), is_generated("JAX_Tile_004")
+        (True, False)
+    """
+    return bool(re.fullmatch(rf"({'|'.join(GENERATED_TOWNS)})_(train|test)_\d+", tile))
+
+
 def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> None:
     """Refuses a tile that is in both sets, also where its name differs in case.
 

@@ -17,6 +17,7 @@ from eaves import console, devices, made_with, micro_batch, model, weights
 from eaves.batches import Sampler
 from eaves.crops import Tile, open_tile
 from eaves.csv_tables import read_table
+from eaves.discovery import is_generated
 from eaves.errors import InputError
 from eaves.files import whole
 from eaves.fingerprint import fingerprint
@@ -120,7 +121,8 @@ def _train_here(
     if team.leads:
         computed_on = devices.described(device, settings["optimize"]["precision"], arguments.threads)
         used = {**computed_on, "processes": team.size, "packages": made_with.packages(*PACKAGES)}
-        made_by = {"stage": stage, "fold": arguments.fold, "trained": settings, "made_with": used}
+        origin = {"count": len(learnt), "generated": sum(is_generated(tile.name) for tile in learnt)}
+        made_by = {"stage": stage, "fold": arguments.fold, "trained": settings, "tiles": origin, "made_with": used}
         _write(arguments, network, history, {**recipe, **made_by})
 
 

@@ -1,6 +1,6 @@
 """A network over a whole tile of any size: four flips, and windows blended smoothly where the tile is large."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,12 @@ FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
 
 
 def predict_strips(
-    network: nn.Module, image: np.ndarray, channels: int, settings: dict[str, Any], device: torch.device
+    network: nn.Module,
+    image: np.ndarray,
+    channels: int,
+    settings: dict[str, Any],
+    device: torch.device,
+    progress: Callable[[float], object] = lambda windows: None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Predicts the probability of building, strip by strip, so that memory does not grow with the tile's height.
 
@@ -30,6 +35,7 @@ def predict_strips(
         channels: of the network's input.
         settings: the blocks `input` and `predict` of the configuration.
         device: what to compute on.
+        progress: called as the work goes on, with the windows (a share of one) that were computed since the last call.
 
     Yields:
         (top, probability): the strip's first row, and (rows, W) float32, 0..1. The strips follow one another.
@@ -45,13 +51,24 @@ def predict_strips(
         for place, left in enumerate(lefts):
             fade_across = _fade(columns, place > 0, place < len(lefts) - 1, overlap)
             weight = fade_down[:, None] * fade_across
-            part = _logits(network, image, (top, left, rows, columns), channels, settings, device)
+            part = _logits(network, image, (top, left, rows, columns), channels, settings, device, progress)
             logits[:, left : left + columns] += part * weight
             weights[:, left : left + columns] += weight
         done = tops[number + 1] - top if number + 1 < len(tops) else rows
         yield top, _sigmoid(logits[:done] / weights[:done])
         logits = np.concatenate([logits[done:], np.zeros((done, width), np.float32)])
         weights = np.concatenate([weights[done:], np.zeros((done, width), np.float32)])
+
+
+def count_windows(height: int, width: int, settings: dict[str, Any]) -> int:
+    """Count the windows that `predict_strips` computes on a tile.
+
+    Example:
+        >>> count_windows(2048, 3000, {"predict": {"window": 2048, "overlap": 256}})
+        2
+    """
+    window, overlap = settings["predict"]["window"], settings["predict"]["overlap"]
+    return len(window_corners(height, window, overlap)) * len(window_corners(width, window, overlap))
 
 
 def window_corners(size: int, window: int, overlap: int) -> list[int]:
@@ -85,6 +102,7 @@ def _logits(
     channels: int,
     settings: dict[str, Any],
     device: torch.device,
+    progress: Callable[[float], object],
 ) -> np.ndarray:
     """Mean of the logits over the flips, (rows, columns) float32, of one window of the tile."""
     top, left, rows, columns = place
@@ -99,6 +117,7 @@ def _logits(
     with torch.inference_mode(), devices.autocast(device, settings["predict"]["precision"]):
         for axes in flips:
             total += _flipped(network(_flipped(inputs, axes)).float(), axes)[0, 0]
+            progress(1 / len(flips))
     return (total / len(flips))[:rows, :columns].cpu().numpy()
 
 

@@ -1,15 +1,17 @@
 """Signals that ask a process to end: it goes on to a point where nothing is lost."""
 
+import os
 import signal
 import threading
 from types import FrameType
 
-# SIGTERM: a cluster cancels a job, a machine shuts down. SIGUSR1, SIGUSR2: a cluster's warning before the time limit.
-ASKING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+# SIGINT: Ctrl-C. SIGTERM: a cluster cancels a job, a machine shuts down. SIGUSR1, SIGUSR2: a cluster's warning before
+# the time limit.
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequest:
-    """Notes the signals above while it is in force, instead of ending the process.
+    """Note the signals above while it is in force, instead of ending the process; a second Ctrl-C ends it at once.
 
     Example:
         >>> with StopRequest() as stop:
@@ -31,4 +33,7 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT == self.received:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
         self.received = signal.Signals(number)

@@ -1,6 +1,5 @@
 """What one sees of training while it runs: a bar, or a line an epoch in the log; TensorBoard's curves and pictures."""
 
-import sys
 import time
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from eaves.console import LOG
+from eaves.meter import Meter
 from eaves.progress import Progress
 from eaves.run import Run
 
@@ -30,7 +30,7 @@ class Journal:
         self._speaks = speaks
         self._writer: Any = None
         self._began = time.monotonic()
-        self._bar: Any = None
+        self._meter: Meter | None = None
         if run.journal and speaks:
             from torch.utils.tensorboard import SummaryWriter  # takes a second to come in
 
@@ -43,19 +43,15 @@ class Journal:
         self._crops = sample["micro_batch"] * sample["accumulate"]
         self._began, self._trained = time.monotonic(), 0.0
         self._first = first
-        self._bar = tqdm(
-            desc=f"epoch {epoch + 1}/{len(self._epochs)} ({self._epochs[epoch].name})",
-            initial=first * self._crops,
-            total=self._run.sampler.steps_per_epoch * self._crops,
-            unit="crop",
-            disable=not (self._speaks and sys.stderr.isatty()),
-            leave=False,
-        )
+        if self._speaks:
+            what = f"epoch {epoch + 1}/{len(self._epochs)} ({self._epochs[epoch].name})"
+            steps = self._run.sampler.steps_per_epoch
+            self._meter = Meter(what, steps * self._crops, "crops", done=first * self._crops)
 
     def step(self, epoch: int, step: int, loss: float, dice: float) -> None:
         """A step is done."""
-        self._bar.set_postfix(loss=f"{loss:.3f}", Dice=f"{dice:.3f}", refresh=False)
-        self._bar.update(self._crops)
+        if self._meter:
+            self._meter.add(self._crops, note=f"loss {loss:.3f}, Dice {dice:.3f}")
         if self._writer:
             number = epoch * self._run.sampler.steps_per_epoch + step + 1
             self._writer.add_scalar("step/loss", loss, number)
@@ -64,7 +60,8 @@ class Journal:
     def trained(self) -> None:
         """The epoch's steps are done; it is judged next."""
         self._trained = time.monotonic() - self._began
-        self._bar.close()
+        if self._meter:
+            self._meter.close()
 
     def epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done."""

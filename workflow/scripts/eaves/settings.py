@@ -1,6 +1,7 @@
 """The configuration: checked against its schema, with one clear line per fault."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,58 @@ def in_use(overlays: list[Path], more: dict[str, Any] | None = None) -> dict[str
     given = laid_over(given, more or {})
     check(given)
     return given
+
+
+def from_command_line(pairs: list[str]) -> dict[str, Any]:
+    """Read settings given as KEY=VALUE: the value is YAML, and the key of a block may be written with a dot.
+
+    Args:
+        pairs: e.g. `train.epochs=3` or `train={epochs: 3}`.
+
+    Raises:
+        InputError: one of them is no such pair, or its value no YAML.
+
+    Example:
+        >>> from_command_line(["split={folds: 9}", "outline.formats=[geojson]", "split.seed=1"])
+        {'split': {'folds': 9, 'seed': 1}, 'outline': {'formats': ['geojson']}}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not re.fullmatch(r"\w+(\.\w+)*", key):
+            raise InputError(
+                f"{pair}: settings are given as KEY=VALUE, e.g. separate.low=0.4 or outline.formats=[geojson]"
+            )
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{pair}: the value is no YAML ({' '.join(str(error).split())})") from error
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        found = laid_over(found, value)
+    return found
+
+
+def with_types(given: Any) -> Any:
+    """Give values that came as text the type that they have in YAML, at any depth.
+
+    Snakemake's `--config split='{folds: 9}'` makes a text of the 9. Text that is no number, truth value or null stays.
+
+    Example:
+        >>> with_types({"folds": "9", "lr": "1.0e-4", "flips": "true", "low": ["0.2"], "models": "a/b", "tune": "null"})
+        {'folds': 9, 'lr': 0.0001, 'flips': True, 'low': [0.2], 'models': 'a/b', 'tune': None}
+    """
+    if isinstance(given, dict):
+        return {key: with_types(value) for key, value in given.items()}
+    if isinstance(given, list):
+        return [with_types(value) for value in given]
+    if not isinstance(given, str):
+        return given
+    try:
+        value = yaml.safe_load(given)
+    except yaml.YAMLError:
+        return given
+    return value if value is None or isinstance(value, bool | int | float) else given
 
 
 def laid_over(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ def train(network: nn.Module, run: Run, device: torch.device, team: Team | None 
             phase = epochs[epoch]
             _train_epoch(engine, epoch, progress, run, journal, stop)
             row = {"epoch": epoch + 1, "phase": phase.name, "lr": phase.lr} | progress.means()
-            row |= _validate(engine, epoch, run, journal)
+            row |= _validate(engine, epoch, progress, run, journal, stop)
             progress.finish_epoch(row, network, candidate=epoch >= last_phase_starts)
             journal.epoch(row)
     # The last checkpoint stays until the whole run has ended: the job may be killed between here and the moment that
@@ -86,16 +86,22 @@ def _train_epoch(engine: Engine, epoch: int, progress: Progress, run: Run, journ
             )
         progress.add(step + 1, loss, dice)
         journal.step(epoch, step, loss, dice)
-        if signals or _due(progress, run):
-            progress.save(run, engine)
         if signals:
-            received = stop.received or signal.SIGTERM
-            LOG.warning(
-                "%s: stopped in epoch %d after step %d; the next start goes on from here",
-                *(received.name, epoch + 1, step + 1),
-            )
-            sys.exit(128 + received)
+            _stop(engine, epoch, progress, run, stop)
+        if _due(progress, run):
+            progress.save(run, engine)
     journal.trained()
+
+
+def _stop(engine: Engine, epoch: int, progress: Progress, run: Run, stop: StopRequest) -> NoReturn:
+    """Save a checkpoint and end the process, as a signal has asked for."""
+    progress.save(run, engine)
+    received = stop.received or signal.SIGTERM
+    LOG.warning(
+        "%s: stopped in epoch %d after step %d; the next start goes on from here",
+        *(received.name, epoch + 1, progress.step),
+    )
+    sys.exit(128 + received)
 
 
 def _due(progress: Progress, run: Run) -> bool:
@@ -105,12 +111,23 @@ def _due(progress: Progress, run: Run) -> bool:
     return time.monotonic() - progress.saved_at > 60 * run.checkpoint_minutes
 
 
-def _validate(engine: Engine, epoch: int, run: Run, journal: Journal) -> dict[str, float]:
-    """Loss and Dice on the held-out tiles, each covered by crops; NaN where there are none."""
+def _validate(
+    engine: Engine, epoch: int, progress: Progress, run: Run, journal: Journal, stop: StopRequest
+) -> dict[str, float]:
+    """Loss and Dice on the held-out tiles, each covered by crops; NaN where there are none.
+
+    Asked to stop, it is left at once: the next start validates the epoch from the beginning.
+    """
     phase, sample, team = run.epochs()[epoch], run.settings["sample"], engine.team
     sums = torch.zeros(3, dtype=torch.float64, device=engine.device)
     batches = validation_batches(run.held_out, sample["crop_px"], sample["micro_batch"])
-    for number, places in enumerate(batches[team.rank :: team.size]):
+    mine = batches[team.rank :: team.size]
+    for number in range(-(-len(batches) // team.size)):  # as often in every process, since they ask each other
+        if team.total(torch.tensor([float(stop.received or 0)], device=engine.device)).item():
+            _stop(engine, epoch, progress, run, stop)
+        if number == len(mine):
+            break
+        places = mine[number]
         batch = cut_places(places, sample["crop_px"])
         figures, image, logits = engine.judge(batch, phase)
         sums[:2] += figures.double() * len(places)

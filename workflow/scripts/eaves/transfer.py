@@ -48,7 +48,7 @@ def lacking(transfers: Sequence[Transfer], store: Store, jobs: int) -> list[Tran
             raise InputError(f"{transfer.path}: cannot be read ({error.strerror}); remove it or mend that") from error
         meter.add(transfer.item.size, files=1)
 
-    with Meter("verify", len(here), sum(transfer.item.size for transfer in here)) as meter:
+    with Meter("verify", sum(transfer.item.size for transfer in here), "B", scaled=True, files=len(here)) as meter:
         _in_parallel(compare, here, jobs)
     _tell_unverified(list(found.values()).count(None))
     return [transfer for transfer in transfers if found.get(transfer, False) is False]
@@ -94,7 +94,9 @@ def fetch(transfers: Sequence[Transfer], store: Store, jobs: int = 8, retries: i
     def one(transfer: Transfer, stop: threading.Event) -> None:
         found.append(_fetch_one(transfer, store, meter, stop, retries))
 
-    with Meter("fetch", len(transfers), sum(transfer.item.size for transfer in transfers)) as meter:
+    with Meter(
+        "fetch", sum(transfer.item.size for transfer in transfers), "B", scaled=True, files=len(transfers)
+    ) as meter:
         _in_parallel(one, transfers, jobs)
     _tell_unverified(found.count(None))
 

@@ -14,6 +14,15 @@ from eaves.metrics.pixels import Pixels
 DIGITS = 6
 CURVE_AT = (0.5, 0.75)
 """IoU thresholds of the curves that are written: COCO's AP50 and AP75."""
+CUTS = (0.0, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+"""Confidences below which buildings are left out, to see what that does to precision and recall."""
+
+# The columns of the tables whose rows are made here.
+_COUNTED = ("tp", "fp", "fn", "precision", "recall", "f_score")
+BY_IOU = ("iou", *_COUNTED, "panoptic_quality")
+BY_SIZE = ("from_m2", "to_m2", *_COUNTED)
+BY_CONFIDENCE = ("min_confidence", *_COUNTED)
+CURVE = ("iou", "recall", "precision", "confidence")
 
 
 def pooled(parts: Iterable[Measured]) -> Measured:
@@ -73,6 +82,17 @@ def rows_by_size(measured: Measured, edges_m2: list[float]) -> list[dict[str, An
         {"from_m2": low, "to_m2": high if np.isfinite(high) else None, **_row(counts)}
         for low, high, counts in by_size(measured.matches, edges_m2)
     ]
+
+
+def rows_by_confidence(measured: Measured) -> Iterator[dict[str, Any]]:
+    """Give a row per cut of the confidence, at IoU 0.5: what is found with less sure buildings left out.
+
+    None where no building was found, or where there is no confidence.
+    """
+    confidence = measured.matches.confidence
+    if confidence.size and not np.isnan(confidence).any():
+        for cut in CUTS:
+            yield {"min_confidence": cut, **_row(count(measured.matches.from_confidence(cut), LOWEST_IOU))}
 
 
 def rows_of_curve(measured: Measured) -> Iterator[dict[str, Any]]:

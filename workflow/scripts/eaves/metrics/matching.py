@@ -1,6 +1,6 @@
 """Matches predictions and truth once, so that what follows at any IoU threshold can be read off a few numbers each."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -40,6 +40,17 @@ class Matches:
         """Keep some buildings; (n,) and (m,) bool."""
         parts = {name: truth if name in ("truth_iou", "truth_m2") else predictions for name in _NAMES}
         return Matches(**{name: getattr(self, name)[kept] for name, kept in parts.items()})
+
+    def from_confidence(self, lowest: float) -> "Matches":
+        """Leave out predictions of a lower confidence; the truth buildings that they had found are then missed.
+
+        Of the truth buildings only their number and how many are found at each IoU is kept, not which they are.
+        """
+        kept = self.confidence >= lowest
+        found = np.sort(self.iou[kept & (self.iou > 0)])
+        truth_iou = np.zeros_like(self.truth_iou)
+        truth_iou[: found.size] = found
+        return replace(self.only(np.ones(truth_iou.size, bool), kept), truth_iou=truth_iou)
 
 
 _NAMES = tuple(field.name for field in fields(Matches))

@@ -7,7 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from eaves.metrics.figures import DIGITS, figures, pooled, rows_by_iou, rows_by_size, rows_of_curve
+from eaves.metrics.figures import (
+    BY_CONFIDENCE,
+    BY_IOU,
+    BY_SIZE,
+    CURVE,
+    DIGITS,
+    figures,
+    pooled,
+    rows_by_confidence,
+    rows_by_iou,
+    rows_by_size,
+    rows_of_curve,
+)
 from eaves.metrics.measure import Measured
 from eaves.scoring import TileScore, overall
 
@@ -69,25 +81,31 @@ def per_tile(scored: list[Scored]) -> pd.DataFrame:
 
 def by_iou(scored: list[Scored]) -> pd.DataFrame:
     """Make ten rows for each set, each group of tiles (`tile` blank) and each tile: what was found at each IoU."""
-    return _table(chain(_wholes(scored), _singles(scored)), rows_by_iou)
+    return _table(chain(_wholes(scored), _singles(scored)), rows_by_iou, BY_IOU)
 
 
 def by_size(scored: list[Scored], edges_m2: list[float]) -> pd.DataFrame:
     """Make a row per bin of building size for the same."""
-    return _table(chain(_wholes(scored), _singles(scored)), lambda measured: rows_by_size(measured, edges_m2))
+    return _table(chain(_wholes(scored), _singles(scored)), lambda measured: rows_by_size(measured, edges_m2), BY_SIZE)
 
 
 def precision_recall(scored: list[Scored]) -> pd.DataFrame:
     """Make the rows of the curve of precision over recall for each set and each group of tiles."""
-    return _table(_wholes(scored), rows_of_curve)
+    return _table(_wholes(scored), rows_of_curve, CURVE)
+
+
+def by_confidence(scored: list[Scored]) -> pd.DataFrame:
+    """Make a row per cut of the confidence for each set and each group of tiles: what is left, and how good it is."""
+    return _table(_wholes(scored), rows_by_confidence, BY_CONFIDENCE)
 
 
 def _table(
-    scopes: Iterable[tuple[dict[str, str], Measured]], rows_of: Callable[[Measured], Iterable[dict[str, Any]]]
+    scopes: Iterable[tuple[dict[str, str], Measured]],
+    rows_of: Callable[[Measured], Iterable[dict[str, Any]]],
+    columns: Iterable[str],
 ) -> pd.DataFrame:
     rows = [scope | row for scope, measured in scopes for row in rows_of(measured)]
-    columns = list(rows[0]) if rows else [*SCOPE, *next(iter(rows_of(pooled([]))), {})]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*SCOPE, *columns])
 
 
 def _wholes(scored: list[Scored]) -> Iterator[tuple[dict[str, str], Measured]]:
