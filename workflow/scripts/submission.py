@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def labels(folder: Path, name: str) -> np.ndarray:
-    """Reads the buildings of a tile, (H, W) int32."""
+    """Read the buildings of a tile, (H, W) int32."""
     path = folder / f"{name}.tif"
     with rasters.opened(path) as source:
         return read_ids(source, path)

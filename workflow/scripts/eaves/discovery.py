@@ -82,7 +82,7 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
 
 
 def name_fault(tile: str) -> str | None:
-    """Says why a tile cannot be called so, and what to do; None where it can.
+    """Say why a tile cannot be called so, and what to do; None where it can.
 
     Example:
         >>> name_fault("A_truth")
@@ -105,14 +105,14 @@ def name_fault(tile: str) -> str | None:
 
 
 def path_fault(path: Path) -> str | None:
-    """Says why Snakemake cannot be given a path, and what to do; None where it can."""
+    """Say why Snakemake cannot be given a path, and what to do; None where it can."""
     if "{" in str(path) or "}" in str(path) or not str(path).isprintable():
         return "braces and control characters cannot be in the path, as Snakemake fills in braces; rename the folder"
     return None
 
 
 def _alike(tiles: dict[str, Path]) -> list[str]:
-    """A line for each tile whose name differs from that of one before it only in what some file systems overlook."""
+    """Give a line for each tile whose name differs from an earlier one only in what some file systems overlook."""
     first: dict[str, str] = {}
     return [
         f"{tiles[tile]}: tile {tile} and tile {other}, of {tiles[other]}, differ in case alone, and many file systems "
@@ -123,7 +123,7 @@ def _alike(tiles: dict[str, Path]) -> list[str]:
 
 
 def _folded(tile: str) -> str:
-    """A name as file systems without regard to case, or to how accents are coded, compare it."""
+    """Give a name as file systems compare it that overlook case and how accents are coded."""
     return unicodedata.normalize("NFC", tile).casefold()
 
 
@@ -159,7 +159,7 @@ def tile_of(path: str) -> str | None:
 
 
 def rasters_in(folder: Path) -> dict[str, list[Path]]:
-    """Finds the GeoTIFFs in a folder and below, by their names without ending, in lower case."""
+    """Find the GeoTIFFs in a folder and below, by their names without ending, in lower case."""
     found: dict[str, list[Path]] = {}
     for path in sorted(files_below(folder)):
         if path.suffix.lower() in (".tif", ".tiff"):
@@ -242,7 +242,7 @@ def is_generated(tile: str) -> bool:
 
 
 def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> None:
-    """Refuses a tile that is in both sets, also where its name differs in case.
+    """Refuse a tile that is in both sets, also where its name differs in case.
 
     Raises:
         InputError: one line for each such tile.

@@ -100,7 +100,7 @@ def pixel_edge_m(grid: dict[str, Any]) -> float | None:
 
 
 def bounds(grid: dict[str, Any]) -> tuple[float, float, float, float]:
-    """Gives the smallest box, parallel to the axes, that holds a grid, whichever way its rows and columns run.
+    """Give the smallest box, parallel to the axes, that holds a grid, whichever way its rows and columns run.
 
     Args:
         grid: `transform`, `width` and `height`.

@@ -129,7 +129,7 @@ def check(layers: Layers) -> dict[str, Any]:
 
 
 def read_labels(layers: Layers) -> np.ndarray:
-    """Reads the instance ids, (H, W) int32; the file's nodata counts as ground."""
+    """Read the instance ids, (H, W) int32; the file's nodata counts as ground."""
     with rasters.opened(layers.labels) as source:
         return read_ids(source, layers.labels)
 

@@ -38,7 +38,7 @@ _GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 
 @contextmanager
 def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Opens a GeoTIFF for reading; no other file is read for it, and nothing from the net.
+    """Open a GeoTIFF for reading; no other file is read for it, and nothing from the net.
 
     Raises:
         InputError: the file is missing, is no GeoTIFF, points to another file, or ends too early (also while it is
@@ -58,7 +58,7 @@ def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
 
 
 def check_place(dataset: rasterio.DatasetReader, path: Path) -> None:
-    """Refuses a raster whose place is in a file beside it alone, where it is not read.
+    """Refuse a raster whose place is in a file beside it alone, where it is not read.
 
     Raises:
         InputError: with both files.
@@ -74,7 +74,7 @@ def check_place(dataset: rasterio.DatasetReader, path: Path) -> None:
 
 @contextmanager
 def faults_named(path: Path) -> Iterator[None]:
-    """Names the file in a fault of reading it; where several are open at a time, each is read inside its own.
+    """Name the file in a fault of reading it; where several are open at a time, each is read inside its own.
 
     Raises:
         InputError: the file is damaged, or ends too early.
