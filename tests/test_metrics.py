@@ -13,7 +13,7 @@ from eaves.metrics.average_precision import average_precision, curve
 from eaves.metrics.boundary import boundary_iou, boundary_regions
 from eaves.metrics.confidence import mean_probability
 from eaves.metrics.detection import by_size, count
-from eaves.metrics.figures import figures, pooled, rows_of_curve
+from eaves.metrics.figures import figures, pooled, rows_by_confidence, rows_of_curve
 from eaves.metrics.measure import boundary_px, measure_tile
 from eaves.metrics.merging import count_merged, count_split
 from eaves.scoring import compare, score_tile
@@ -53,6 +53,34 @@ def test_average_precision_by_hand():
     assert confidence[[33, 34]] == pytest.approx([0.9, 0.7])
     assert np.isnan(confidence[67:]).all()
     assert not precision[67:].any()
+
+
+def test_less_sure_buildings_left_out_by_hand():
+    # Confidence 0.9: right, 0.82: false, 0.72: right; three to find.
+    truth = boxes(SHAPE, (1, 10, 10, 10, 10), (2, 10, 40, 10, 10), (3, 10, 70, 10, 10))
+    solution = boxes(SHAPE, (1, 10, 10, 10, 10), (2, 40, 40, 10, 10), (3, 10, 70, 10, 10))
+    found = measured(truth, solution, None, np.array([0, 0.9, 0.82, 0.72])[solution])
+    rows = {row.pop("min_confidence"): tuple(row.values())[:3] for row in rows_by_confidence(found)}
+    assert (rows[0], rows[0.7], rows[0.75], rows[0.85], rows[0.95]) == (
+        (2, 1, 1),
+        (2, 1, 1),
+        (1, 1, 2),
+        (1, 0, 2),
+        (0, 0, 3),
+    )
+    assert list(rows_by_confidence(measured(truth, solution))) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lowest", [0.0, 0.4, 0.7])
+def test_leaving_out_buildings_counts_as_if_they_had_never_been_found(seed, lowest):
+    truth, solution = random_tile(seed)
+    chance = np.random.default_rng(seed).random(solution.max() + 1)
+    probability = np.where(solution > 0, chance[solution], 0)
+    cut = measured(truth, solution, None, probability).matches.from_confidence(lowest)
+    again = measured(truth, np.where(probability >= lowest, solution, 0), None, probability).matches
+    for threshold in (0.5, 0.75):
+        assert count(cut, threshold) == count(again, threshold)
 
 
 def test_no_confidence_gives_no_average_precision_and_all_the_rest():
@@ -286,6 +314,16 @@ def test_tables_of_no_tiles_have_their_columns():
     assert {"tile", "tp", "average_precision"} <= set(tables.per_tile([]).columns)
     assert list(tables.by_iou([]).columns)[:4] == ["group", "tile_group", "tile", "iou"]
     assert tables.precision_recall([]).empty
+    assert list(tables.precision_recall([]).columns) == [
+        "group",
+        "tile_group",
+        "tile",
+        "iou",
+        "recall",
+        "precision",
+        "confidence",
+    ]
+    assert list(tables.by_confidence([]).columns)[3:5] == ["min_confidence", "tp"]
 
 
 def test_what_is_kept_of_a_building_is_small():

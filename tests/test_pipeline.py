@@ -51,7 +51,7 @@ pytestmark = pytest.mark.pipeline
 SETTINGS = merged(CONFIG, OVERLAY)
 FOLDS = range(OVERLAY["split"]["folds"])
 NOTHING = "Nothing to be done"
-TABLES = ("groups", "tiles", "buildings", "by_iou", "by_size", "precision_recall")
+TABLES = ("groups", "tiles", "buildings", "by_iou", "by_size", "by_confidence", "precision_recall")
 SCORES = ("scores.json", *(f"{name}.csv" for name in TABLES))
 TUNED = merged(OVERLAY, {"separate": {"tune": True}})
 

@@ -19,6 +19,7 @@ sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
 
 from eaves import IN_RUN, discovery, fingerprint as prints, fold_cache, main_process, settings as blocks, stale_lock
 from eaves.errors import InputError
+from eaves.job_environment import JOB_ENVIRONMENT
 
 # Trained folds are kept here, for every checkout and setting, unless SNAKEMAKE_OUTPUT_CACHE names another folder.
 CACHE = fold_cache.default_folder()
@@ -39,8 +40,8 @@ INTERRUPTS = main_process.install(logger) if workflow.is_main_process else None
 config.update(blocks.laid_over(config, blocks.with_types(workflow.config_settings.config)))
 # A run that was killed is taken up by the next one, without `snakemake --unlock`.
 stale_lock.remove_if_stale(Path(".snakemake"))
-# Idle threads sleep instead of spinning: as fast on a quiet machine, and far faster where cores are shared.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+for _name, _value in JOB_ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
 # A system's PROJ and GDAL folders, named in the environment, break the ones inside the wheels.
 for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
     os.environ.pop(_name, None)

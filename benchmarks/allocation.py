@@ -1,0 +1,81 @@
+"""Times prediction and training in processes that keep freed memory, as a run's jobs do, against the C library's way.
+
+By default glibc gives large blocks back to the system when they are freed, and the system zeroes their pages anew at
+the next step. The settings are those of eaves/job_environment.py. Both ways run in turn; their results are compared.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+from eaves import model, weights
+from eaves.job_environment import JOB_ENVIRONMENT
+
+HOUSE = Path(__file__).resolve().parents[1]
+SCRIPTS = HOUSE / "workflow" / "scripts"
+KEPT = {name: value for name, value in JOB_ENVIRONMENT.items() if name.startswith("MALLOC_")}
+
+
+def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
+    """Run a command; give its processor seconds, of these in the system, and millions of page faults."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    clean = {name: value for name, value in os.environ.items() if name not in JOB_ENVIRONMENT}
+    clean["OMP_WAIT_POLICY"] = JOB_ENVIRONMENT["OMP_WAIT_POLICY"]
+    subprocess.run(command, env=clean | environment, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    system_s = after.ru_stime - before.ru_stime
+    return after.ru_utime - before.ru_utime + system_s, system_s, (after.ru_minflt - before.ru_minflt) / 1e6
+
+
+def main() -> None:
+    """Print the medians and their ratio, start-up of the process included."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", default="resnet34", help="default: %(default)s")
+    parser.add_argument(
+        "--size", type=int, default=2048, help="of the tile that is predicted, px (default: %(default)s)"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="of each way (default: %(default)s)")
+    arguments = parser.parse_args()
+    config = yaml.safe_load((HOUSE / "config.yaml").read_text())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        recipe = config["model"] | {"encoder": arguments.encoder, "input": config["input"], "channels": 4}
+        weights.save_model(folder / "model.safetensors", model.build(arguments.encoder), recipe)
+        pixels = np.random.default_rng(1).integers(0, 255, (arguments.size, arguments.size, 4), dtype=np.int16)
+        tifffile.imwrite(folder / "A_image.tif", pixels, photometric="minisblack", planarconfig="contig")
+        command = [sys.executable, str(SCRIPTS / "predict.py"), "--models", str(folder / "model.safetensors")]
+        command += ["--folder", "{way}", str(folder / "A_image.tif")]
+        report("prediction", command, folder, arguments.runs)
+    step = [sys.executable, str(HOUSE / "benchmarks" / "step.py"), "--crop", "256", "--batch", "8", "--steps", "8"]
+    report("training", [*step, "--encoder", arguments.encoder, "--threads", "1"], None, arguments.runs)
+
+
+def report(what: str, command: list[str], folder: Path | None, runs: int) -> None:
+    """Run both ways in turn and print what they took."""
+    ways: dict[str, dict[str, str]] = {"usual": {}, "kept": KEPT}
+    taken: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
+    for _ in range(runs):
+        for way, environment in ways.items():
+            filled = [part.format(way=folder / way) if folder else part for part in command]
+            taken[way].append(measured(filled, environment))
+    if folder:
+        assert (folder / "usual" / "A.tif").read_bytes() == (folder / "kept" / "A.tif").read_bytes()
+    usual, ours = ([statistics.median(column) for column in zip(*taken[way], strict=True)] for way in ways)
+    for way, (cpu_s, system_s, faults) in (("usual", usual), ("kept", ours)):
+        said = f"{cpu_s:.1f} s of processor time, {system_s:.1f} in the system; {faults:.1f} million page faults"
+        print(f"{what}, memory {way}: {said}")
+    print(f"{what}: {ours[0] / usual[0]:.2f} of the usual time")
+
+
+if __name__ == "__main__":
+    main()
