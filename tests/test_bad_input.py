@@ -80,14 +80,32 @@ def test_a_name_that_a_shell_would_take_apart_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["rgb", "dsm", "dtm", "gti", "gtl"])
-@pytest.mark.parametrize("fault", ["cut short", "another format", "empty"])
-def test_a_damaged_file_is_named_and_not_its_neighbour(raw_tile, kind, fault):
+def test_a_damaged_file_is_named_and_not_its_neighbour(raw_tile, kind):
     path = getattr(raw_tile, kind)
     content = path.read_bytes()
-    path.write_bytes({"cut short": content[: len(content) // 2], "another format": b"%PDF-1.7", "empty": b""}[fault])
+    path.write_bytes(content[: len(content) // 2])
     line = fault_of_preparing(raw_tile)
     assert line.startswith(f"{path}: cannot be read (")
     assert "copy it again" in line
+
+
+@pytest.mark.parametrize("kind", ["rgb", "dsm", "dtm", "gti", "gtl"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"%PDF-1.7", "a PDF document"),
+        (b"", "an empty file"),
+        (b"tile,set", "a file that begins with b'tile,set'"),
+        (b"\n<!DOCTYPE html><p>404", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+    ],
+)
+def test_a_file_that_is_no_geotiff_is_told_by_what_it_is(raw_tile, kind, content, said):
+    path = getattr(raw_tile, kind)
+    path.write_bytes(content)
+    line = fault_of_preparing(raw_tile)
+    assert line.startswith(f"{path}: no GeoTIFF, but {said}")
+    assert "put a GeoTIFF in its place" in line
 
 
 def test_a_damaged_file_on_another_grid_is_named_too(raw_tile):
@@ -149,6 +167,8 @@ def test_an_orthophoto_at_fault_is_named_with_cause_and_remedy(raw_tile):
     for dtype in (np.uint8, np.uint16):
         write_raster(raw_tile.rgb, np.zeros_like(rgb, dtype), nodata=0)
         assert re.match(rf"{raw_tile.rgb}: nothing but nodata .* remove the tile", fault_of_preparing(raw_tile))
+    write_raster(raw_tile.rgb, np.full_like(rgb, np.nan, np.float32))
+    assert re.match(rf"{raw_tile.rgb}: nothing but nodata .* remove the tile", fault_of_preparing(raw_tile))
 
 
 @pytest.mark.parametrize("kind", ["gti", "gtl"])
@@ -158,11 +178,28 @@ def test_truth_at_fault_is_named_with_cause_and_remedy(raw_tile, kind):
     for array, profile, cause in (
         (truth[:-3], {}, f"{SIZE} x {SIZE - 3} px, but .*A_1_RGB.tif has {SIZE} x {SIZE}.*rasterise"),
         (truth, {"transform": FAR_AWAY}, "not on the grid of .*A_1_RGB.tif.*rasterise"),
-        (truth.astype(np.float32), {}, ".*float32; .*whole numbers"),
+        (truth.astype(np.float32), {}, ".*float32.*whole numbers"),
     ):
         path.unlink()
         write_raster(path, array, **profile)
         assert re.match(f"{path}: {cause}", fault_of_preparing(raw_tile))
+
+
+def test_ids_beyond_32_bits_are_named_and_not_wrapped_around(raw_tile):
+    truth = read(raw_tile.gti)
+    for dtype, strange in (("uint32", 2**31), ("uint32", 2**32 - 1), ("int64", 2**32 + 5), ("int64", -(2**31))):
+        ids = truth.astype(dtype)
+        ids[0, 0] = strange
+        raw_tile.gti.unlink()
+        write_raster(raw_tile.gti, ids)
+        line = fault_of_preparing(raw_tile)
+        assert line.startswith(f"{raw_tile.gti}: the id {strange} does not fit into 32 bits (")
+        assert "number the buildings" in line
+
+
+def test_truth_of_several_bands_is_refused(raw_tile):
+    write_raster(raw_tile.gti, np.stack([read(raw_tile.gti)] * 2))
+    assert re.match(rf"{raw_tile.gti}: 2 band\(s\) of uint16, but ids are one band", fault_of_preparing(raw_tile))
 
 
 def test_classes_that_the_challenge_does_not_know_are_listed(raw_tile):
@@ -291,9 +328,9 @@ def test_the_workflow_names_all_bad_tiles_of_a_batch_and_trains_nothing(tmp_path
     assert done.returncode != 0
     for path in bad:
         place = path.relative_to(tmp_path)
-        lines = [line for line in done.stderr.splitlines() if line.startswith(f"error: {place}: cannot be read (")]
+        lines = [line for line in done.stderr.splitlines() if line.startswith(f"error: {place}: ")]
         assert lines, done.stderr
-        assert "copy it again" in lines[0]
+        assert ("cannot be read (" if path == bad[0] else "no GeoTIFF, but ") in lines[0]
     assert "A_0" not in "".join(line for line in done.stderr.splitlines() if line.startswith("error: "))
     assert not (tmp_path / "results" / "warmups").exists()
 

@@ -1,5 +1,6 @@
 """Raw tiles of every kind become one image on the orthophoto's grid."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -72,6 +73,63 @@ def test_a_height_model_on_another_grid_is_brought_onto_the_orthophotos(raw_tile
     assert told.nodata == 0
 
 
+LEFT, TOP = GRID["transform"] @ (0, 0)
+RIGHT, BOTTOM = GRID["transform"] @ (SIZE, SIZE)
+# The orthophoto's very pixels in another order: the grid, and what brings an array of north-up rows into that order.
+TURNED = {
+    "south-up": (Affine(0.5, 0, LEFT, 0, 0.5, BOTTOM), lambda array: array[..., ::-1, :]),
+    "east-left": (Affine(-0.5, 0, RIGHT, 0, -0.5, TOP), lambda array: array[..., ::-1]),
+    "turned by 90 degrees": (
+        Affine(0, 0.5, LEFT, 0.5, 0, BOTTOM),
+        lambda array: np.swapaxes(array[..., ::-1, :], -1, -2),
+    ),
+    "turned round": (Affine(-0.5, 0, RIGHT, 0, 0.5, BOTTOM), lambda array: array[..., ::-1, ::-1]),
+}
+
+
+@pytest.mark.parametrize("grid", TURNED)
+@pytest.mark.parametrize("kinds", [("dsm",), ("dtm",), ("dsm", "dtm")])
+def test_a_height_model_that_runs_another_way_gives_the_same_tile(raw_tile, grid, kinds):
+    north_up, truth, told = prepare(raw_tile)
+    place, order = TURNED[grid]
+    for kind in kinds:
+        path = getattr(raw_tile, kind)
+        write_raster(path, order(read(path)), transform=place, nodata=HEIGHT_NODATA)
+    image, truth_again, told_again = prepare(raw_tile)
+    np.testing.assert_array_equal(image, north_up)
+    np.testing.assert_array_equal(truth_again, truth)
+    assert told_again.nodata == told.nodata
+
+
+@pytest.mark.parametrize("grid", TURNED)
+def test_an_orthophoto_that_runs_another_way_gives_the_same_tile_in_its_order(raw_tile, grid):
+    north_up, truth, _ = prepare(raw_tile)
+    place, order = TURNED[grid]
+    write_raster(raw_tile.rgb, order(read(raw_tile.rgb)), transform=place)
+    for path in (raw_tile.gti, raw_tile.gtl):
+        write_raster(path, order(read(path)), transform=place)
+    image, truth_again, _ = prepare(raw_tile)
+    np.testing.assert_array_equal(image, order(north_up))
+    np.testing.assert_array_equal(truth_again, order(truth))
+    with rasterio.open(raw_tile.rgb.parent.parent / "image.tif") as made:
+        assert made.transform == place
+
+
+def test_a_rotated_orthophoto_gets_the_heights_of_its_place(raw_tile):
+    flat_ground(raw_tile)
+    rgb, middle = read(raw_tile.rgb), GRID["transform"] @ (SIZE / 2, SIZE / 2)
+    place = (
+        Affine.translation(*middle) @ Affine.rotation(30) @ Affine.translation(*(-np.array(middle))) @ GRID["transform"]
+    )
+    write_raster(raw_tile.rgb, rgb, transform=place)
+    write_plane(raw_tile.dsm, GRID["crs"], 0.5, margin=60)
+    write_raster(raw_tile.dtm, np.zeros((40, 40), np.float32), transform=Affine(10, 0, LEFT - 150, 0, -10, TOP + 150))
+    image, _, _ = prepare(replace(raw_tile, gti=None, gtl=None))
+    columns, rows = np.meshgrid(np.arange(SIZE) + 0.5, np.arange(SIZE) + 0.5)
+    error_cm = image[3] - 100 * plane(*(place @ (columns, rows)))
+    assert np.abs(error_cm).max() < 5
+
+
 def test_where_a_height_model_ends_nothing_is_known(raw_tile):
     flat_ground(raw_tile)
     shifted = GRID["transform"] @ Affine.translation(40.4, 0)
@@ -129,6 +187,23 @@ def test_a_transparent_pixel_has_no_colour(raw_tile):
     image, _, _ = prepare(raw_tile)
     assert (image[:3, :30] == NODATA).all()
     np.testing.assert_array_equal(image[:3, 30:], rgb[:, 30:])
+
+
+@pytest.mark.parametrize("rgb_range", ["auto", [0, 255]])
+@pytest.mark.parametrize("nodata", [None, np.nan, -9999])
+def test_a_colour_that_is_no_number_is_not_known(raw_tile, nodata, rgb_range):
+    rgb = read(raw_tile.rgb).astype(np.float32)
+    known, _, _ = prepare(raw_tile, rgb_range=[0, 255])
+    rgb[:, :5], rgb[1, 10, 10], rgb[0, 20, 20], rgb[2, 30, 30] = np.nan, np.nan, np.inf, -np.inf
+    write_raster(raw_tile.rgb, rgb, nodata=nodata)
+    unknown = ~np.isfinite(rgb).all(axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image, _, _ = prepare(raw_tile, rgb_range=rgb_range)
+    assert (image[:3, unknown] == NODATA).all()
+    assert (image[:3, ~unknown] != NODATA).all()
+    if rgb_range != "auto":
+        np.testing.assert_array_equal(image[:3, ~unknown], known[:3, ~unknown])
 
 
 def test_the_bands_asked_for_are_red_green_and_blue(raw_tile):
@@ -194,3 +269,14 @@ def test_a_tile_without_truth_has_none(raw_tile):
     _, truth, told = prepare(replace(raw_tile, gti=None, gtl=None))
     assert (truth, told.buildings, told.truth_sha256) == (None, None, None)
     assert not (raw_tile.rgb.parent.parent / "truth.tif").exists()
+
+
+def test_what_the_truth_declares_as_nodata_is_ground(raw_tile):
+    _, truth, told = prepare(raw_tile)
+    for dtype, nodata in (("uint16", 65535), ("uint32", 2**32 - 1), ("int32", -9999)):
+        ids = np.abs(truth).astype(dtype)
+        ids[truth == 0] = nodata
+        write_raster(raw_tile.gti, ids, nodata=nodata)
+        _, again, told_again = prepare(raw_tile)
+        np.testing.assert_array_equal(again, truth)
+        assert told_again.buildings == told.buildings

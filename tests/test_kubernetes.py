@@ -113,6 +113,19 @@ def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: House, t
     assert not list((in_store.folder / "results").rglob("*.tif"))
 
 
+def test_tuned_thresholds_reach_the_jobs_that_use_them(in_store: House):
+    """They are an input like others: what is not in the store's copies, a job does not have."""
+    (in_store.folder / "tuned.yaml").write_text("separate: {tune: true}")
+    tuned = ("--configfile", "overlay.yaml", "tuned.yaml", "--", "scores")
+    done = in_store.snakemake("--executor", "local", "--cores", "2", "--max-threads", "1", *tuned)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    chosen = json.loads(in_store.stored("results/tuning/chosen.json"))
+    used = json.loads(in_store.stored("results/scores/scores.json"))["separation"]
+    assert used["tuned"]
+    assert used.items() >= chosen["separation"].items()
+    assert not (in_store.folder / "results" / "tuning").exists()
+
+
 def test_pods_ask_for_cards_memory_and_the_checkpoints_volume(in_store: House, tmp_path: Path):
     api = type("Recorder", (Api,), {"jobs": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), api)

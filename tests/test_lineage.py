@@ -9,6 +9,7 @@ import rasterio
 import yaml
 from toy import CONFIG, HOUSE, OVERLAY, SCRIPTS, ToyRun, merged, run, snakemake
 
+from eaves import lineage_text
 from eaves.lineage import Lineage
 from eaves.lineage_check import check
 from eaves.lineage_text import render
@@ -268,3 +269,15 @@ def test_many_faults_of_a_kind_are_counted(copied):
     assert any(line.startswith("MISSING") and line.endswith("- and 2 more; --all lists them") for line in lines)
     assert len([line for line in lines if line.endswith(": missing") and line.startswith("  ")]) == 12
     assert not any("more; --all" in line for line in render(done, every_file=True))
+
+
+@pytest.mark.parametrize("tile", ["fold-3", "predictions", "test-0of1", "tiles"])
+def test_a_tile_called_like_a_fold_a_batch_or_a_folder_is_told_from_them(tile):
+    for path, kind in (
+        (f"results/predictions/fold-2/{tile}.tif", "results/predictions/fold-<fold>/<tile>.tif"),
+        (f"results/tiles/{tile}_image.tif", "results/tiles/<tile>_<file>.tif"),
+        (f"data/test-0of1/{tile}_RGB.tif", "data/test-<batch>/<tile>_<file>.tif"),
+    ):
+        name, varying = lineage_text._kind(path)
+        assert name == kind
+        assert varying["<tile>"] == tile

@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(folder):
     write_raster(folder / "probabilities" / "x_2.tif", np.zeros((48, 60), np.float32))
     first, second = errors(outline(folder))
     assert first.startswith(
-        f"error: {folder / 'labels' / 'x_1.tif'}: 1 band(s) of type float32; labels are one band of whole"
+        f"error: {folder / 'labels' / 'x_1.tif'}: 1 band(s) of float32, but ids are one band of whole"
     )
     assert second.startswith(f"error: {folder / 'probabilities' / 'x_2.tif'}: 60 x 48 px, not on the grid of")
     assert str(folder / "labels" / "x_2.tif") in second
@@ -148,7 +148,7 @@ def nothing(folder):
         (nothing, ["--output", "b.shp"], "b.shp: the name must end in .gpkg, .parquet, .geojson, .city.jsonl"),
         (remove_labels, [], "labels: no labels there; it should hold <tile>.tif or <tile>_GTI.tif"),
         (two_files_of_labels, [], "two files with labels of x_1, the other is"),
-        (damage_heights, [], "cannot be read"),
+        (damage_heights, [], "x_1.tif: no GeoTIFF, but a file that begins with b'no raster'"),
         (ground_elsewhere, [], "does not overlap"),
     ],
 )

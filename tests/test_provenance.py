@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from snakemake.persistence.file import FilePersistence
-from toy import HOUSE
+from toy import HOUSE, SCRIPTS, run
 
 from eaves import devices, job_records, made_with, weights
 from eaves.errors import InputError
@@ -198,3 +198,13 @@ def test_a_card_is_named():
     found = devices.described(torch.device("cuda", 0), "auto", 1)
     assert (found["device"], found["cuda"]) == ("cuda", torch.version.cuda)
     assert found["name"] == torch.cuda.get_device_name(0)
+
+
+def test_a_crash_of_trace_is_not_taken_for_a_result_that_does_not_match(work):
+    """The status of a crash is its own: 1 would say that something has changed."""
+    parts = {"format": FORMAT, "jobs": {}, "results": {"results/a": {"job": "gone", "sha256": "0"}}, "raw": {}}
+    write(**{"results/provenance.json": json.dumps(parts), "results/a": "a"})
+    done = run(SCRIPTS / "trace.py", "results/a")
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+    assert "this is a fault in Eaves" in done.stderr

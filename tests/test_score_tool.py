@@ -131,6 +131,40 @@ def test_nodata_of_labels_is_ground_and_undeclared_heights_are_the_challenges(tm
     assert pair.out_of_map.tolist() == [[True, True, False]]
 
 
+@pytest.mark.parametrize("side", ["truth", "solution"])
+@pytest.mark.parametrize("dtype", ["uint32", "int64", "uint64"])
+def test_ids_beyond_32_bits_are_refused_on_both_sides(tmp_path, side, dtype):
+    for name in ("truth", "solution"):
+        write_raster(tmp_path / name / "a.tif", np.ones((4, 4), np.uint8))
+    write_raster(tmp_path / side / "a.tif", np.full((4, 4), 2**31 + 7, dtype))
+    with pytest.raises(InputError, match=rf"{side}/a.tif: the id 2147483655 does not fit into 32 bits"):
+        Pairs(tmp_path / "truth", tmp_path / "solution").read("a")
+
+
+def test_ids_that_classes_would_wrap_around_are_refused(tmp_path):
+    write_raster(tmp_path / "truth" / "a_GTI.tif", np.full((4, 4), -(2**33) - 1, np.int64))
+    write_raster(tmp_path / "truth" / "a_GTL.tif", np.full((4, 4), 6, np.uint8))
+    write_raster(tmp_path / "solution" / "a.tif", np.ones((4, 4), np.uint8))
+    with pytest.raises(InputError, match=r"a_GTI.tif: the id -8589934593 does not fit into 32 bits"):
+        Pairs(tmp_path / "truth", tmp_path / "solution").read("a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t1\n80,60\n0,9223372036854775807,0,9223372036854775807,0,4802\n",
+        "t1\n100000,100000\n0,10000000000\n",
+        "t1\n80,60\n-9223372036854775808,4800\n",
+    ],
+)
+def test_a_text_file_that_claims_too_much_is_refused_in_one_line(tmp_path, text):
+    (tmp_path / "s.txt").write_text(text)
+    done = run(SCRIPTS / "score.py", "--truth", tmp_path / "s.txt", "--solution", tmp_path / "s.txt")
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / 's.txt'}: line ")
+
+
 LABELS = np.ones((8, 10), np.int32)
 SHIFTED = GRID["transform"] @ Affine.translation(0.3, 0)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -56,6 +56,8 @@ def test_labels_not_contiguous_in_memory(tmp_path):
         ([("a", np.ones((0, 4), int))], r"labels are \(0, 4\)"),
         ([("a,b", np.ones((2, 2), int))], "'a,b'"),
         ([("", np.ones((2, 2), int))], "must not be empty"),
+        ([("a", np.full((2, 2), 2**31, np.uint32))], "tile a: the id 2147483648 does not fit into 32 bits"),
+        ([("a", np.full((2, 2), 2**64 - 1, np.uint64))], "tile a: the id 18446744073709551615 does not fit"),
     ],
 )
 def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, tiles, message):
@@ -80,6 +82,13 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, t
         ("a\n2,2\n0,3\n", r"line 3: tile a: the runs cover 3 pixels, but 2 x 2 are 4"),
         ("a\n2,2\n0,5,1,-1\n", r"line 3: tile a: a run is not positive"),
         ("a\n2,2\n9999999999,4\n", r"line 3: .* does not fit into 32 bits"),
+        ("a\n2,2\n-2147483648,4\n", r"line 3: .* does not fit into 32 bits"),
+        ("a\n2,2\n-9223372036854775808,4\n", r"line 3: .* does not fit into 32 bits"),
+        ("a\n2,2\n9223372036854775808,4\n", r"line 3: .* does not fit into 64 bits"),
+        ("a\n2,2\n0,9223372036854775807,0,9223372036854775807,0,6\n", r"line 3: .*: a run of 9223372036854775807 "),
+        ("a\n32768,32769\n0,1\n", r"line 2: .*: 32768 x 32769 are 1073774592 pixels, .* at most 1073741824"),
+        ("a\n9223372036854775807,4\n0,4\n", r"line 2: .* a tile has at most 1073741824 "),
+        ("{}{tile}\n2,2\n0,3\n", r"line 3: tile {}{tile}: the runs cover 3 pixels"),
         ("a\n2,2\n0,4\na\n2,2\n0,4\n", r"line 4: tile a comes twice"),
         ("a\n2,2\n0,4\n0,1\nb\n2,2\n0,4\n", r"line 4: expected the id of a tile, found '0,1'"),
     ],
@@ -89,6 +98,49 @@ def test_faulty_files_are_refused_with_their_line(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=f"faulty.txt: {message}"):
         read(path)
+
+
+def numbers(*special):
+    return st.one_of(st.integers(-3, 12), st.integers(-(2**66), 2**66), st.sampled_from(special))
+
+
+@given(
+    size=st.lists(numbers(2, 2**31, 2**32, 2**63 - 1), min_size=1, max_size=3),
+    pairs=st.lists(st.tuples(numbers(2**31 - 1, -(2**63)), numbers(2**62, 2**63 - 1, 2**64)), max_size=6),
+    mask=st.none() | st.lists(numbers(2**63 - 1), max_size=4),
+)
+@example([2, 2], [(0, 2**63 - 1), (0, 2**63 - 1), (0, 6)], None)
+@example([2, 2], [(-(2**63), 4)], None)
+@example([2**32, 2**32], [(1, 1)], None)
+@settings(max_examples=300, deadline=None)
+def test_any_numbers_are_read_as_they_are_or_refused_in_one_line(tmp_path_factory, size, pairs, mask):
+    """What is read covers the tile pixel by pixel, and nothing wraps around."""
+    path = tmp_path_factory.mktemp("numbers") / "s.txt"
+    lines = ["a", ",".join(map(str, size)), ",".join(str(number) for pair in pairs for number in pair)]
+    if mask is not None:
+        lines.insert(2, "OOM-MASK:" + ",".join(map(str, mask)))
+    path.write_text("\n".join(lines) + "\n")
+    try:
+        labels, _ = read_tile(path, places(path)["a"])
+    except InputError as fault:
+        assert str(fault).startswith(f"{path}: line ")
+        assert "\n" not in str(fault)
+    else:
+        assert labels.shape == tuple(size[::-1])
+        assert labels.ravel().tolist() == [label for label, run in pairs for _ in range(run)]
+
+
+@given(st.text(alphabet="a0123456789,-:\n\r OM{}", max_size=40))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_read_or_refused_in_one_line(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("text") / "s.txt"
+    path.write_text(text)
+    try:
+        for place in places(path).values():
+            read_tile(path, place)
+    except InputError as fault:
+        assert str(fault).startswith(f"{path}: ")
+        assert "\n" not in str(fault)
 
 
 def test_blank_lines_and_windows_line_ends_do_no_harm(tmp_path):

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from eaves import tiles
+from eaves.errors import InputError
 from eaves.tiles import NODATA
 
 NAN = np.nan
@@ -70,3 +74,21 @@ def test_without_classes_ids_are_kept_as_they_are():
     gti = np.array([[-3, 0, 5]], np.int16)
     assert tiles.signed_truth(gti, None).tolist() == [[-3, 0, 5]]
     assert tiles.signed_truth(gti, np.array([[6, 2, 6]])).tolist() == [[-3, 0, 5]]
+
+
+@given(
+    gti=st.sampled_from(["uint8", "int16", "uint32", "int64", "uint64"]).flatmap(lambda dtype: arrays(dtype, (2, 5))),
+    uncertain=arrays(bool, (2, 5)),
+)
+@settings(max_examples=200, deadline=None)
+def test_ids_are_kept_whatever_their_type_or_refused(gti, uncertain):
+    """No id becomes another one, and a building is where it was."""
+    fits = all(-(2**31) < int(value) < 2**31 for value in gti.ravel())
+    for gtl in (None, np.where(uncertain, 65, 6)):
+        if not fits:
+            with pytest.raises(InputError, match=r"truth: the id -?[0-9]+ does not fit into 32 bits"):
+                tiles.signed_truth(gti, gtl)
+            continue
+        truth = tiles.signed_truth(gti, gtl)
+        np.testing.assert_array_equal(np.abs(truth.astype(np.int64)), np.abs(gti.astype(np.int64)))
+        np.testing.assert_array_equal(truth[gti <= 0], gti[gti <= 0])

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -170,20 +171,28 @@ def thresholds():
     return ["results/tuning/chosen.json"] if config["separate"]["tune"] else []
 
 
-def as_option(option, paths):
-    """An option of a script with its paths, or nothing where there are none."""
-    return " ".join([option, *paths]) if paths else ""
+def as_option(option, name):
+    """An option of a script with a rule's inputs of one name, where the job has them; nothing where there are none."""
+
+    def given(wildcards, input):
+        paths = input.get(name)
+        return " ".join([option, *map(shlex.quote, paths)]) if paths else ""
+
+    return given
 
 
 def raw_files(set_name, tiles):
-    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them."""
+    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them.
+
+    It is a list, as a table by the tiles' names could be taken for blocks of the configuration (`job_records`).
+    """
     keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
 
     def files(wildcards, input):
-        found = {tile: {} for tile in tiles}
+        found = {tile: {"tile": tile} for tile in tiles}
         for (tile, kind), path in zip(keys, input, strict=True):
             found[tile][kind] = str(path)
-        return json.dumps(found)
+        return json.dumps(list(found.values()))
 
     return files
 

@@ -32,7 +32,7 @@ rule score:
         mem_mb=more_memory(4000),
     params:
         settings=settings("score", "split", "separate"),
-        thresholds=as_option("--thresholds", thresholds()),
+        thresholds=as_option("--thresholds", "thresholds"),
         truth=folders_of("truths", "results/tiles"),
         solution=folders_of("buildings", "results/buildings"),
         heights=folders_of("images", "results/tiles"),

@@ -34,7 +34,7 @@ for _batch, _members in BATCHES.items():
             mem_mb=more_memory(4000),
         params:
             settings=settings("separate"),
-            thresholds=as_option("--thresholds", thresholds()),
+            thresholds=as_option("--thresholds", "thresholds"),
             code=code("separate.py"),
         shell:
             'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})'

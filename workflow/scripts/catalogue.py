@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from eaves import console
+from eaves.csv_tables import read_table
 from eaves.files import whole
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables and writes them as one."""
-    table = pd.concat([pd.read_csv(path, dtype={"tile": str, "buildings": "Int64"}) for path in arguments.tables])
+    table = pd.concat([read_table(path, buildings="Int64") for path in arguments.tables])
     with whole(arguments.output) as temporary:
         table.sort_values(["set", "tile"]).to_csv(temporary, index=False)
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from eaves import console, pictures, settings
 from eaves.choice import choose, cross_validate, f_scores, mean_over_tiles, read_counts
+from eaves.csv_tables import read_table
 from eaves.errors import InputError
 from eaves.files import whole
 from eaves.heatmaps import draw
@@ -29,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     tolerance = blocks["tune"]["tolerance"]
     configured = Thresholds(*(blocks["separate"][name] for name in Thresholds._fields))
     tiles, counts = read_counts(arguments.tables, searched)
-    fold_of = pd.read_csv(arguments.folds, dtype={"tile": str}).set_index("tile")["fold"]
+    fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     missing = sorted(set(tiles) - set(fold_of.index))
     if missing:
         raise InputError(f"{arguments.folds}: no fold for {', '.join(missing)}; give the table of these tiles")

@@ -20,9 +20,8 @@ import math
 from contextlib import ExitStack
 from pathlib import Path
 
-import pandas as pd
-
 from eaves import console, layers, products
+from eaves.csv_tables import read_table
 from eaves.errors import InputError
 from eaves.outlines import outlines
 
@@ -35,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise InputError("--min-confidence: give --probabilities, which a building's confidence is the mean of")
     wanted = None
     if arguments.table:
-        table = pd.read_csv(arguments.table, dtype={"tile": str})
+        table = read_table(arguments.table)
         wanted = table.loc[table["set"] == "test", "tile"].tolist()
     tiles = layers.find(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
     grids, faults = {}, []

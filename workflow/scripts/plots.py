@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from eaves import console
+from eaves.csv_tables import read_table
 from eaves.files import whole
 
 LINES = ["out_of_fold", "test"]
@@ -17,7 +18,7 @@ LINES = ["out_of_fold", "test"]
 
 def main(arguments: argparse.Namespace) -> None:
     """Writes the tables; that of the losses where something was trained."""
-    by_iou, curve = pd.read_csv(arguments.by_iou), pd.read_csv(arguments.curve)
+    by_iou, curve = read_table(arguments.by_iou), read_table(arguments.curve)
     made = {
         "f_score_by_iou": by_set(by_iou, "iou", "f_score"),
         "precision_recall": by_set(curve[curve["iou"] == 0.5], "recall", "precision"),
@@ -37,7 +38,7 @@ def by_set(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
 
 def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
     """Joins the folds' tables of losses, epoch by epoch."""
-    stages = [pd.concat([pd.read_csv(path) for path in paths]) for paths in (warmups, models)]
+    stages = [pd.concat([read_table(path) for path in paths]) for paths in (warmups, models)]
     means = pd.concat([stage.groupby("epoch")[["loss", "val_loss"]].mean() for stage in stages])
     means = means.rename(columns={"loss": "learnt", "val_loss": "held_out"})
     means.insert(0, "epoch", range(1, len(means) + 1))

@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import tifffile
 from torch import nn
 
 from eaves import console, devices, model, probabilities, rasters, settings
+from eaves.csv_tables import read_table
 from eaves.inference import count_windows, predict_strips
 from eaves.meter import Meter
 
@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     device = devices.choose()[0]
     fold_of = None
     if arguments.folds:
-        fold_of = pd.read_csv(arguments.folds, dtype={"tile": str}).set_index("tile")["fold"]
+        fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
     grids = {path: rasters.grid(path) for path in arguments.images}
     windows = sum(count_windows(grid["height"], grid["width"], {"predict": block}) for grid in grids.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from eaves import console, settings
-from eaves.discovery import TileFiles
+from eaves.discovery import TileFiles, name_fault
 from eaves.errors import InputError, WriteError
 from eaves.files import whole
 from eaves.ingest import prepare
@@ -21,9 +21,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Prepares each tile; faults are gathered."""
     block = settings.section(arguments.settings, "prepare")["prepare"]
     files = {
-        tile: TileFiles(**{kind: Path(path) for kind, path in kinds.items()})
-        for tile, kinds in json.loads(arguments.files).items()
+        given.pop("tile"): TileFiles(**{kind: Path(path) for kind, path in given.items()})
+        for given in json.loads(arguments.files)
     }
+    if faults := [f"--files: tile {tile!r}: {fault}" for tile in files if (fault := name_fault(tile))]:
+        raise InputError("\n".join(faults))
     rows, faults = [], []
     for tile in console.progress(sorted(files), "prepare"):
         image, truth = (arguments.folder / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
@@ -43,7 +45,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = console.parser(__doc__)
-    parser.add_argument("--files", required=True, help='JSON: {"tile": {"rgb": path, "dsm": .., "dtm": .., "gti": ..}}')
+    parser.add_argument(
+        "--files", required=True, help='JSON: [{"tile": name, "rgb": path, "dsm": .., "dtm": .., "gti": ..}]'
+    )
     parser.add_argument("--set", required=True, choices=("train", "test"), help="what the tiles are for")
     parser.add_argument("--folder", type=Path, required=True, help="where the prepared tiles go")
     parser.add_argument("--table", type=Path, required=True, help="the table to write")

@@ -20,9 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from eaves import console, settings
+from eaves.csv_tables import read_table
 from eaves.files import whole
 from eaves.folds import group_of
 from eaves.metrics import tables
@@ -97,7 +96,7 @@ def score_tiles(
 
 def sets_of_tiles(table: Path) -> dict[str, str]:
     """Gives the set of each tile that has truth, from the pipeline's tiles.csv."""
-    known = pd.read_csv(table, dtype={"tile": str})
+    known = read_table(table)
     known = known[known["truth_sha256"].notna()]
     return {tile: SETS[name] for tile, name in zip(known["tile"], known["set"], strict=True)}
 

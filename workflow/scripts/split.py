@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from eaves import console, rasters, settings
+from eaves.csv_tables import read_table
 from eaves.files import whole
 from eaves.folds import assign
 
@@ -15,7 +16,7 @@ from eaves.folds import assign
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables, assigns the tiles, writes folds.csv."""
     block = settings.section(arguments.settings, "split")["split"]
-    table = pd.concat([pd.read_csv(path, dtype={"tile": str}) for path in arguments.tables]).sort_values("tile")
+    table = pd.concat([read_table(path) for path in arguments.tables]).sort_values("tile")
     centres = None
     if block["by"] == "blocks":
         centres = np.array([centre(arguments.tiles / f"{tile}_image.tif") for tile in table["tile"]])

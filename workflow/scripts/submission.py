@@ -3,18 +3,27 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 
 from eaves import console, rasters, submission
+from eaves.csv_tables import read_table
+from eaves.id_rasters import read_ids
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Writes the tiles in the order of their names."""
-    table = pd.read_csv(arguments.table, dtype={"tile": str})
+    table = read_table(arguments.table)
     names = sorted(table.loc[table["set"] == "test", "tile"])
     shown = console.progress(names, "submission")
-    submission.write(arguments.output, ((name, rasters.read(arguments.buildings / f"{name}.tif")) for name in shown))
+    submission.write(arguments.output, ((name, labels(arguments.buildings, name)) for name in shown))
     console.LOG.info("wrote %d tiles to %s", len(names), arguments.output)
+
+
+def labels(folder: Path, name: str) -> np.ndarray:
+    """Read the buildings of a tile, (H, W) int32."""
+    path = folder / f"{name}.tif"
+    with rasters.opened(path) as source:
+        return read_ids(source, path)
 
 
 if __name__ == "__main__":

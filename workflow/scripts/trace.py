@@ -6,7 +6,8 @@
 
 Works from any folder. What is noted in results/provenance.json is compared with the files on the disk, the code and the
 configuration as they are now: ok, CHANGED or MISSING stands before each link. Every file of the chain is read, about a
-second per GB and core. The exit status is 0 if all matches, 1 if not, and 2 if this cannot be told.
+second per GB and core. The exit status is 0 if all matches, 1 if not, 2 if this cannot be told, and 3 if Eaves itself
+is at fault (with a traceback).
 """
 
 import argparse
@@ -69,4 +70,4 @@ if __name__ == "__main__":
     parser.add_argument("--all", action="store_true", help="list every file, not only kinds of files")
     parser.add_argument("--json", action="store_true", help="print JSON")
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `trace.py ... | head` ends without a word
-    console.run(main, parser.parse_args(), fault=2)
+    console.run(main, parser.parse_args(), fault=2, crash=3)

@@ -12,3 +12,7 @@ IN_RUN = "EAVES_RUN"
 # While a job's packages are still coming in there is nothing to save or to tell: a Ctrl-C ends it without a traceback.
 if IN_RUN in os.environ:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# Coordinates are transformed by what is installed, whoever runs it where: no grid of shifts is fetched from the net.
+# Here, for PROJ looks at it when it is loaded.
+os.environ["PROJ_NETWORK"] = "OFF"

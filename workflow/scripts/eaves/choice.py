@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from eaves.csv_tables import read_table
 from eaves.errors import InputError
 from eaves.thresholds import Thresholds
 
@@ -114,7 +114,7 @@ def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str
     counts: dict[str, np.ndarray] = {}
     expected = np.array(searched, float)
     for path in paths:
-        for tile, rows in pd.read_csv(path, dtype={"tile": str}).groupby("tile"):
+        for tile, rows in read_table(path).groupby("tile"):
             found = rows[list(Thresholds._fields)].to_numpy(float)
             if not np.array_equal(found, expected):
                 raise InputError(f"{path}: other thresholds than those of the configuration; run tune.py again")

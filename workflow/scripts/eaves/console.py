@@ -48,6 +48,7 @@ def run(
     main: Callable[[argparse.Namespace], dict[str, Any] | None],
     arguments: argparse.Namespace,
     fault: int = 1,
+    crash: int = 1,
     stopped: str = "stopped",
 ) -> None:
     """Run a script's main: messages to stderr and the log, which ends with the versions of the packages used.
@@ -58,6 +59,7 @@ def run(
         main: what to run; what it returns, the device it computed on if any, is noted in the log too.
         arguments: as parsed.
         fault: the exit status where the input is at fault, which is told in one line.
+        crash: the exit status where Eaves itself is at fault, which is told with a traceback.
         stopped: what is said after a Ctrl-C.
     """
     LOG.handlers = [logging.StreamHandler(sys.stderr)]
@@ -89,7 +91,7 @@ def run(
             LOG.error("error: %s cannot be written: %s; mend that and run again", what, found.strerror)
             sys.exit(1)
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
-        sys.exit(1)
+        sys.exit(crash)
 
 
 def job_name(log: Path) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,7 +14,11 @@ KINDS = ("RGB", "DSM", "DTM", "GTI", "GTL")
 GENERATED_TOWNS = ("suburb", "oldtown", "commercial")  # of scenes.TOWNS; generated tiles are named after them
 PATTERNS = "<tile>_RGB.tif, <tile>_DSM.tif, <tile>_DTM.tif and, for the truth, <tile>_GTI.tif and <tile>_GTL.tif"
 _NAME = re.compile(rf"(?P<tile>.+)_(?P<kind>{'|'.join(KINDS)})\.tiff?", re.IGNORECASE)
-_SAFE = re.compile(r"[\w.+-]+")
+# What a tile may be called: nothing that a shell takes apart, an option, or Snakemake's braces.
+_SAFE = re.compile(r"\w[\w.+-]*")
+_LIKE_A_FILE = re.compile(rf".+_(?:{'|'.join(KINDS)}|image|truth)", re.IGNORECASE)
+# File systems take 255 bytes; the longest names made of a tile's are temporary ones, .part.<pid>.<tile>_image.tif.
+MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
         The files of each tile, sorted by the tile's name.
 
     Raises:
-        InputError: one line per fault: no folder, no tiles, a file that is missing or there twice.
+        InputError: one line per fault: no folder, no tiles, a file that is missing or there twice, a name that a tile
+            cannot have.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; {_advice(folder)}")
@@ -50,19 +56,18 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
     faults = []
     for path in sorted(files_below(folder)):
         named = tile_and_kind(path.name)
-        if not named or not path.is_file():
+        if not named or not path.is_file() or path.name.startswith("."):
             continue
         tile, kind = named
         other = found.setdefault(tile, {}).setdefault(kind, path)
         if other != path:
             faults.append(f"{path}: two files for tile {tile}, the other is {other}; remove or rename one")
-        if not _SAFE.fullmatch(tile):
-            faults.append(f"{path}: a tile's name may have letters, digits, '.', '_', '+' and '-' only; rename it")
     if not found:
         raise InputError(f"{folder}: no tiles; {_advice(folder)}")
     needed = ("RGB", "DSM", "DTM", "GTI") if truth_needed else ("RGB", "DSM", "DTM")
     for tile, files in sorted(found.items()):
         there = files.get("RGB") or next(iter(files.values()))
+        faults += [f"{there}: {fault}" for fault in (name_fault(tile), path_fault(there.parent)) if fault]
         for kind in needed:
             if kind not in files:
                 wanted = there.with_name(f"{tile}_{kind}.tif")
@@ -70,9 +75,56 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
                 faults.append(f"{wanted}: missing, while {there} is there{why}; add it or remove the tile")
         if "GTL" in files and "GTI" not in files and not truth_needed:
             faults.append(f"{files['GTL']}: there is no {tile}_GTI.tif with the instances; add it or remove this file")
+    faults += _alike({tile: next(iter(files.values())) for tile, files in sorted(found.items())})
     if faults:
         raise InputError("\n".join(faults))
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
+
+
+def name_fault(tile: str) -> str | None:
+    """Say why a tile cannot be called so, and what to do; None where it can.
+
+    Example:
+        >>> name_fault("A_truth")
+        'a tile cannot be called A_truth, as if it were one of the files of tile A; rename it'
+        >>> name_fault("007") or name_fault("NA")
+    """
+    if not _SAFE.fullmatch(tile):
+        return (
+            "a tile's name may have letters, digits, '.', '_', '+' and '-', and begins with a letter, a digit or '_'; "
+            "rename it"
+        )
+    if _LIKE_A_FILE.fullmatch(tile):
+        return (
+            f"a tile cannot be called {tile}, as if it were one of the files of tile {tile.rpartition('_')[0]}; "
+            "rename it"
+        )
+    if (size := len(tile.encode())) > MAX_NAME_BYTES:
+        return f"a tile's name has at most {MAX_NAME_BYTES} bytes, and this one has {size}; rename it"
+    return None
+
+
+def path_fault(path: Path) -> str | None:
+    """Say why Snakemake cannot be given a path, and what to do; None where it can."""
+    if "{" in str(path) or "}" in str(path) or not str(path).isprintable():
+        return "braces and control characters cannot be in the path, as Snakemake fills in braces; rename the folder"
+    return None
+
+
+def _alike(tiles: dict[str, Path]) -> list[str]:
+    """Give a line for each tile whose name differs from an earlier one only in what some file systems overlook."""
+    first: dict[str, str] = {}
+    return [
+        f"{tiles[tile]}: tile {tile} and tile {other}, of {tiles[other]}, differ in case alone, and many file systems "
+        "take their results for the same files; rename one"
+        for tile in tiles
+        if (other := first.setdefault(_folded(tile), tile)) != tile
+    ]
+
+
+def _folded(tile: str) -> str:
+    """Give a name as file systems compare it that overlook case and how accents are coded."""
+    return unicodedata.normalize("NFC", tile).casefold()
 
 
 def raster_name(path: Path) -> tuple[str | None, str | None]:
@@ -106,12 +158,12 @@ def tile_of(path: str) -> str | None:
     return file.stem
 
 
-def rasters_in(folder: Path) -> dict[str, Path]:
-    """Finds the GeoTIFFs in a folder and below, by their names without ending, in lower case; of equals, the first."""
-    found: dict[str, Path] = {}
+def rasters_in(folder: Path) -> dict[str, list[Path]]:
+    """Find the GeoTIFFs in a folder and below, by their names without ending, in lower case."""
+    found: dict[str, list[Path]] = {}
     for path in sorted(files_below(folder)):
         if path.suffix.lower() in (".tif", ".tiff"):
-            found.setdefault(path.stem.lower(), path)
+            found.setdefault(path.stem.lower(), []).append(path)
     return found
 
 
@@ -190,18 +242,18 @@ def is_generated(tile: str) -> bool:
 
 
 def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> None:
-    """Refuses a tile that is in both sets.
+    """Refuse a tile that is in both sets, also where its name differs in case.
 
     Raises:
         InputError: one line for each such tile.
     """
-    both = sorted(set(train) & set(test))
-    if both:
-        raise InputError(
-            "\n".join(
-                f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one" for tile in both
-            )
-        )
+    faults = [
+        f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one"
+        for tile in sorted(set(train) & set(test))
+    ]
+    faults += _alike({tile: (train.get(tile) or test[tile]).rgb for tile in (*train, *test)})
+    if faults:
+        raise InputError("\n".join(faults))
 
 
 def check_enough(tiles: int, folds: int) -> None:
@@ -226,4 +278,6 @@ def find_models(folder: Path) -> list[Path]:
     found = sorted(folder.glob("*.safetensors"))
     if not found:
         raise InputError(f"{folder}: no models (*.safetensors) there; `models` in the configuration names their folder")
+    if faults := [f"{path}: {fault}" for path in found if (fault := path_fault(path))]:
+        raise InputError("\n".join(faults))
     return found

@@ -13,6 +13,7 @@ from torch import nn
 from eaves import checkpoints, console, devices, fold_cache, made_with, micro_batch, model, weights
 from eaves.batches import Sampler
 from eaves.crops import Tile, open_tile
+from eaves.csv_tables import read_table
 from eaves.discovery import is_generated
 from eaves.errors import InputError
 from eaves.files import whole
@@ -146,7 +147,7 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
         InputError: the table has no such fold, or a tile is missing or damaged.
     """
     try:
-        table = pd.read_csv(folds_file, dtype={"tile": str}).sort_values("tile")
+        table = read_table(folds_file).sort_values("tile")
     except (OSError, ValueError) as error:
         raise InputError(f"{folds_file}: cannot be read ({error}); make it with `snakemake folds`") from error
     if fold not in set(table["fold"]):

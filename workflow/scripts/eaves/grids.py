@@ -40,6 +40,7 @@ def on_the_grid(path: Path, grid: dict[str, Any], rgb_file: Path) -> Iterator[ra
         if same_grid(source, grid):
             yield source
             return
+        rasters.check_place(source, path)
         _check_overlap(source, path, grid, rgb_file)
         nodata = source.nodata if source.nodata is not None else WARPED_NODATA
         known = {"src_nodata": source.nodata, "nodata": nodata, "dtype": "float32"}
@@ -98,14 +99,34 @@ def pixel_edge_m(grid: dict[str, Any]) -> float | None:
     return float(np.sqrt(abs(area_m2)))
 
 
+def bounds(grid: dict[str, Any]) -> tuple[float, float, float, float]:
+    """Give the smallest box, parallel to the axes, that holds a grid, whichever way its rows and columns run.
+
+    Args:
+        grid: `transform`, `width` and `height`.
+
+    Returns:
+        west, south, east and north, in the grid's CRS.
+
+    Example:
+        >>> south_up = rasterio.Affine(1, 0, 10, 0, 1, 20)
+        >>> bounds({"transform": south_up, "width": 2, "height": 5})
+        (10.0, 20.0, 12.0, 25.0)
+    """
+    corners = [(0, 0), (grid["width"], 0), (0, grid["height"]), (grid["width"], grid["height"])]
+    x, y = zip(*(grid["transform"] @ corner for corner in corners), strict=True)
+    return min(x), min(y), max(x), max(y)
+
+
 def _check_overlap(source: rasterio.DatasetReader, path: Path, grid: dict[str, Any], rgb_file: Path) -> None:
-    left, bottom, right, top = rasterio.transform.array_bounds(grid["height"], grid["width"], grid["transform"])
+    west, south, east, north = bounds(grid)
+    there = bounds(source.profile)
     try:
-        there = transform_bounds(source.crs, grid["crs"], *source.bounds)
+        seen = transform_bounds(source.crs, grid["crs"], *there)
     except rasterio.errors.RasterioError:
-        there = (np.inf, np.inf, -np.inf, -np.inf)
-    if not (there[0] < right and there[2] > left and there[1] < top and there[3] > bottom):
+        seen = (np.inf, np.inf, -np.inf, -np.inf)
+    if not (seen[0] < east and seen[2] > west and seen[1] < north and seen[3] > south):
         raise InputError(
             f"{path}: does not overlap {rgb_file} (it lies in {source.crs.to_string()[:40]} at "
-            f"{source.bounds.left:.0f}, {source.bounds.bottom:.0f}); give the height model of the same place"
+            f"{there[0]:.0f}, {there[1]:.0f}); give the height model of the same place"
         )

@@ -15,6 +15,7 @@ from eaves import rasters, tiles
 from eaves.discovery import TileFiles
 from eaves.errors import InputError
 from eaves.grids import on_the_grid, same_grid
+from eaves.id_rasters import read_ids
 
 BANDS = ("red", "green", "blue", "height above ground, cm")
 STRIP_ROWS = 1024  # what is in memory at a time, whatever the tile's size
@@ -62,8 +63,10 @@ def prepare(files: TileFiles, image_file: Path, truth_file: Path, settings: dict
                     with rasters.faults_named(files.rgb):
                         pixels = rgb.read(settings["bands"], window=window)
                         coloured = rgb.dataset_mask(window=window) > 0
+                    if pixels.dtype.kind == "f":
+                        coloured &= np.isfinite(pixels).all(axis=0)
                     if limits:
-                        pixels = tiles.to_eight_bits(pixels, *limits)
+                        pixels = tiles.to_eight_bits(np.where(coloured, pixels, 0), *limits)
                     write(np.moveaxis(tiles.pack(pixels, coloured, height_m), 0, 2))
                     unknown += int((~valid).sum())
                     colours += int(coloured.sum())
@@ -108,6 +111,13 @@ def _digest(paths: list[Path]) -> str:
 def _check_rgb(rgb: rasterio.DatasetReader, path: Path, bands: list[int]) -> None:
     if rgb.crs is None:
         raise InputError(f"{path}: no coordinate reference system; set it, e.g. rio edit-info --crs EPSG:32617 {path}")
+    rasters.check_place(rgb, path)
+    mask = path.with_name(f"{path.name}.msk")
+    if mask.exists():
+        raise InputError(
+            f"{mask}: a mask beside the orthophoto is not read; remove it, and put a copy with the mask inside in the "
+            f"orthophoto's place: GDAL_TIFF_INTERNAL_MASK=YES rio convert {path} copy.tif"
+        )
     if max(bands) > rgb.count:
         raise InputError(
             f"{path}: {rgb.count} band(s), but prepare.bands in the configuration asks for {bands}; "
@@ -162,8 +172,10 @@ def _read_heights(source: rasterio.DatasetReader, path: Path, window: Window) ->
 def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) -> int:
     """Checks and writes the truth; returns the number of buildings."""
     assert files.gti is not None
-    gti = _truth_band(files.gti, on_grid, files.rgb)
-    gtl = _truth_band(files.gtl, on_grid, files.rgb) if files.gtl else None
+    with rasters.opened(files.gti) as source:
+        _check_truth_grid(source, files.gti, on_grid, files.rgb)
+        gti = read_ids(source, files.gti)
+    gtl = _read_classes(files.gtl, on_grid, files.rgb) if files.gtl else None
     if gtl is not None:
         strange = sorted({int(value) for value in np.unique(gtl)} - tiles.GTL_VALUES)
         if strange:
@@ -177,15 +189,22 @@ def _write_truth(files: TileFiles, on_grid: dict[str, Any], truth_file: Path) ->
     return len(np.unique(truth[truth != 0]))
 
 
-def _truth_band(path: Path, on_grid: dict[str, Any], rgb_file: Path) -> np.ndarray:
-    with rasters.opened(path) as dataset:
-        if (dataset.width, dataset.height) != (on_grid["width"], on_grid["height"]):
+def _read_classes(path: Path, on_grid: dict[str, Any], rgb_file: Path) -> np.ndarray:
+    with rasters.opened(path) as source:
+        _check_truth_grid(source, path, on_grid, rgb_file)
+        if np.dtype(source.dtypes[0]).kind not in "ui":
             raise InputError(
-                f"{path}: {dataset.width} x {dataset.height} px, but {rgb_file} has {on_grid['width']} x "
-                f"{on_grid['height']}; the truth must be on the grid of the RGB: rasterise it again"
+                f"{path}: classes of type {source.dtypes[0]}; they are whole numbers: convert it, "
+                f"e.g. rio convert --dtype uint8 {path} classes.tif"
             )
-        if dataset.crs is not None and not same_grid(dataset, on_grid):
-            raise InputError(f"{path}: not on the grid of {rgb_file} (another CRS or place); rasterise the truth again")
-        if np.dtype(dataset.dtypes[0]).kind not in "ui":
-            raise InputError(f"{path}: ids of type {dataset.dtypes[0]}; the truth holds whole numbers: convert it")
-        return dataset.read(1)
+        return source.read(1)
+
+
+def _check_truth_grid(source: rasterio.DatasetReader, path: Path, on_grid: dict[str, Any], rgb_file: Path) -> None:
+    if (source.width, source.height) != (on_grid["width"], on_grid["height"]):
+        raise InputError(
+            f"{path}: {source.width} x {source.height} px, but {rgb_file} has {on_grid['width']} x "
+            f"{on_grid['height']}; the truth must be on the grid of the RGB: rasterise it again"
+        )
+    if source.crs is not None and not same_grid(source, on_grid):
+        raise InputError(f"{path}: not on the grid of {rgb_file} (another CRS or place); rasterise the truth again")

@@ -1,5 +1,6 @@
 """Finds the rasters that describe a tile's buildings by their names, checks that they fit together, and reads them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from eaves import rasters
 from eaves.discovery import raster_name, rasters_in
 from eaves.errors import InputError
 from eaves.grids import on_the_grid, same_grid
+from eaves.id_rasters import check_layout, read_ids
 from eaves.tiles import height_of, known
 
 PREPARED_BANDS = 4
@@ -64,6 +66,7 @@ def find(
 
     faults = [f"{labels / tile}.tif: no such file; outlines are drawn of labels" for tile in tiles if tile not in there]
     known_layers: dict[str, dict[str, Path]] = {}
+    spellings = Counter(tile.lower() for tile in tiles)
     for option, folder, names in (
         ("heights", heights, ("{}_image", "{}")),
         ("probabilities", probabilities, ("{}",)),
@@ -71,15 +74,33 @@ def find(
     ):
         found = rasters_in(folder) if folder is not None else {}
         for tile in tiles if folder is not None else ():
-            paths = [found[name] for pattern in names if (name := pattern.format(tile).lower()) in found]
-            if paths:
-                known_layers.setdefault(tile, {})[option] = paths[0]
+            raster = _raster_of(tile, found, names, alone=spellings[tile.lower()] == 1)
+            if raster is not None:
+                known_layers.setdefault(tile, {})[option] = raster
             else:
                 wish = " or ".join(f"{name.format(tile)}.tif" for name in names)
                 faults.append(f"{folder}: no {wish} for the labels of {tile}; add it, or leave out --{option}")
     if faults:
         raise InputError("\n".join(faults))
     return {tile: Layers(there[tile], **known_layers.get(tile, {})) for tile in tiles}
+
+
+def _raster_of(tile: str, found: dict[str, list[Path]], names: tuple[str, ...], alone: bool) -> Path | None:
+    """Choose a tile's raster of one kind.
+
+    Args:
+        tile: its name.
+        found: as `rasters_in` gives them.
+        names: what the file may be called, patterns with the tile's name left out; the first that is there is taken.
+        alone: no other tile's name differs in case alone; then a file's may.
+    """
+    for pattern in names:
+        candidates = found.get(pattern.format(tile).lower(), [])
+        if own := [path for path in candidates if path.stem.startswith(tile)]:
+            return own[0]
+        if alone and len({path.stem for path in candidates}) == 1:
+            return candidates[0]
+    return None
 
 
 def check(layers: Layers) -> dict[str, Any]:
@@ -92,11 +113,7 @@ def check(layers: Layers) -> dict[str, Any]:
         InputError: one line that names the file.
     """
     with rasters.opened(layers.labels) as source:
-        if source.count != 1 or np.dtype(source.dtypes[0]).kind not in "ui":
-            raise InputError(
-                f"{layers.labels}: {source.count} band(s) of type {source.dtypes[0]}; labels are one band of whole "
-                "numbers, an id for each building and 0 for ground"
-            )
+        check_layout(source, layers.labels)
         grid = {name: source.profile[name] for name in ("crs", "transform", "width", "height")}
     for path in (layers.heights, layers.probabilities):
         if path is not None:
@@ -112,10 +129,9 @@ def check(layers: Layers) -> dict[str, Any]:
 
 
 def read_labels(layers: Layers) -> np.ndarray:
-    """Reads the instance ids, (H, W); the file's nodata counts as ground."""
+    """Read the instance ids, (H, W) int32; the file's nodata counts as ground."""
     with rasters.opened(layers.labels) as source:
-        labels = source.read(1)
-        return labels if source.nodata is None else np.where(known(labels, source.nodata), labels, 0)
+        return read_ids(source, layers.labels)
 
 
 def read_heights(layers: Layers) -> np.ndarray | None:

@@ -104,21 +104,21 @@ def _kinds(paths: Iterable[str]) -> list[list[str]]:
 def _kind(path: str) -> tuple[str, dict[str, str]]:
     """A file's name with what varies left out, and that."""
     tile, varying = tile_of(path), {}
+    *folders, file = PurePosixPath(path).parts
     parts = []
-    for part in PurePosixPath(path).parts:
+    for part in folders if tile else (*folders, file):  # a tile may be called like a fold
         for name, pattern in (("<fold>", _FOLD), ("<batch>", _BATCH)):
             if match := pattern.search(part):
                 varying[name] = match[1]
                 part = part[: match.start(1)] + name + part[match.end(1) :]
-        if tile and (part == tile or part.startswith((f"{tile}_", f"{tile}."))):
-            start, ending = (len(tile), PurePosixPath(part).suffix)
-            if part[start : start + 1] == "_":  # which of a tile's files it is
-                varying["<file>"] = part[start + 1 : -len(ending)]
-                part = f"<tile>_<file>{ending}"
-            else:
-                part = f"<tile>{part[start:]}"
-            varying["<tile>"] = tile
         parts.append(part)
+    if tile:
+        rest, ending = file[len(tile) :], PurePosixPath(file).suffix
+        if rest.startswith("_"):  # which of a tile's files it is
+            varying["<file>"] = rest[1 : -len(ending)]
+            rest = f"_<file>{ending}"
+        varying["<tile>"] = tile
+        parts.append(f"<tile>{rest}")
     return str(PurePosixPath(*parts)), varying
 
 

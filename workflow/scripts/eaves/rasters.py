@@ -23,6 +23,7 @@ import tifffile  # noqa: E402
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E402
 
 from eaves.errors import InputError  # noqa: E402
+from eaves.file_kinds import check_geotiff  # noqa: E402
 from eaves.files import check, whole  # noqa: E402
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
@@ -30,36 +31,63 @@ warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 # Bytes that decide how a file is stored. Masks and labels shrink to a few per cent; DEFLATE is read everywhere.
 COMPACT = {"compress": "deflate", "zlevel": 6, "tiled": True, "blockxsize": 256, "blockysize": 256}
 PROBABILITY = COMPACT | {"predictor": 3, "zlevel": 1}  # trying harder gains two per cent
+# What is read of a raster is in its file. Nothing beside it is looked for (.aux.xml, .ovr, .msk, .tfw): it would be in
+# no checksum, and may be of any of GDAL's formats, of which some read other files or the net.
+_ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+_PLACES = (".tfw", ".tifw", ".tiffw", ".wld")  # files that say where the raster beside them lies
 # TIFF tags that say where a raster lies (GeoTIFF), and GDAL's own for descriptions and nodata.
 _GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Opens a raster for reading.
+    """Open a GeoTIFF for reading; no other file is read for it, and nothing from the net.
 
     Raises:
-        InputError: the file is missing, is no raster, or ends too early (also while it is read).
+        InputError: the file is missing, is no GeoTIFF, points to another file, or ends too early (also while it is
+            read).
     """
-    if not Path(path).exists():
+    path = Path(path)
+    if not path.exists():
         raise InputError(f"{path}: no such file")
-    with faults_named(path), rasterio.open(path) as dataset:
+    check_geotiff(path)
+    with rasterio.Env(**_ALONE), faults_named(path), rasterio.open(path, driver="GTiff") as dataset:
+        if dataset.tags(ns="OVERVIEWS"):
+            raise InputError(
+                f"{path}: its overviews are in another file; put a copy without them in its place: "
+                f"rio convert {path} copy.tif"
+            )
         yield dataset
+
+
+def check_place(dataset: rasterio.DatasetReader, path: Path) -> None:
+    """Refuse a raster whose place is in a file beside it alone, where it is not read.
+
+    Raises:
+        InputError: with both files.
+    """
+    beside = [path.with_suffix(ending) for ending in _PLACES] + [path.with_name(f"{path.name}.aux.xml")]
+    other = next((file for file in beside if file.exists()), None)
+    if dataset.transform.is_identity and other:
+        raise InputError(
+            f"{path}: does not say where it lies, and {other.name} beside it is not read; put a copy in its "
+            f"place that does: rio convert {path} copy.tif"
+        )
 
 
 @contextmanager
 def faults_named(path: Path) -> Iterator[None]:
-    """Names the file in a fault of reading it; where several are open at a time, each is read inside its own.
+    """Name the file in a fault of reading it; where several are open at a time, each is read inside its own.
 
     Raises:
-        InputError: the file is no raster, or ends too early.
+        InputError: the file is damaged, or ends too early.
     """
     try:
         yield
     except RasterioIOError as error:
         reason = str(error.__cause__ or error).replace(f"{path}: ", "").strip()
         raise InputError(
-            f"{path}: cannot be read ({reason}); the file is damaged, cut short or no GeoTIFF: copy it again"
+            f"{path}: cannot be read ({reason}); the file is damaged or cut short: copy it again"
         ) from error
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from eaves import rasters, submission, tiles
 from eaves.discovery import files_below
 from eaves.errors import InputError
+from eaves.id_rasters import read_ids
 
 CHALLENGE_NODATA = -32767.0
 """What the challenge's DSMs hold where there is no height; taken where a file declares no nodata value."""
@@ -28,7 +29,7 @@ class Raster:
 
     Attributes:
         file: where it comes from, for messages.
-        labels: (H, W) integer ids; 0 is ground, negative is uncertain.
+        labels: (H, W) int32 ids; 0 is ground, negative is uncertain.
         grid: `crs`, `transform`, `width` and `height`; crs is None where the file does not know its place.
         out_of_map: (H, W) bool where a text file has it, else None.
     """
@@ -57,7 +58,7 @@ class Labels:
         """Read one tile.
 
         Raises:
-            InputError: the file cannot be read, has several bands, or its ids are no integers.
+            InputError: the file cannot be read, has several bands, or its ids are no integers of 32 bits.
         """
         place = self.tiles[tile]
         if not isinstance(place, Path):
@@ -141,15 +142,7 @@ def _named(folder: Path, ending: str) -> dict[str, Path]:
 
 def _read_ids(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     with rasters.opened(path) as dataset:
-        kind = np.dtype(dataset.dtypes[0])
-        if dataset.count != 1 or kind.kind not in "ui":
-            raise InputError(
-                f"{path}: {dataset.count} band(s) of {kind}, but ids are one band of whole numbers; "
-                f"convert it, e.g. rio convert --dtype int32 {path} ids.tif"
-            )
-        labels = dataset.read(1)
-        if dataset.nodata is not None and dataset.nodata != 0:
-            labels[labels == dataset.nodata] = 0
+        labels = read_ids(dataset, path)
         return labels, {name: dataset.profile[name] for name in ("crs", "transform", "width", "height")}
 
 
@@ -158,6 +151,4 @@ def _signed(gti: np.ndarray, gti_file: Path, gtl_file: Path) -> np.ndarray:
     if gtl.shape != gti.shape:
         sizes = [f"{side.shape[1]} x {side.shape[0]} px" for side in (gtl, gti)]
         raise InputError(f"{gtl_file}: {sizes[0]}, not {sizes[1]} as {gti_file}; rasterise it again")
-    if gti.max() > np.iinfo(np.int32).max:
-        raise InputError(f"{gti_file}: the id {gti.max()} does not fit into 32 bits; number the buildings anew")
     return tiles.signed_truth(gti, gtl)

@@ -6,6 +6,9 @@ ground and a run its number of pixels; a run may go on over the end of a row. Li
 Truth files, as the challenge's published tools (visualizer 1.1) make them of GTI, GTL and DSM, have two things more:
 uncertain buildings have negative labels, and where a part of the tile is out of the map, a line in front of the labels
 says which, `OOM-MASK:0,run,1,run,...` with 1 for out of the map.
+
+A few bytes can claim any size, so sizes and runs are checked before memory is asked for: a tile has at most `MAX_PX`
+pixels, and a label fits into 32 bits with either sign.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,8 +19,11 @@ import numpy as np
 
 from eaves.errors import InputError
 from eaves.files import whole
+from eaves.ids import MAX_ID, in_32_bits
 
 OUT_OF_MAP = "OOM-MASK:"
+MAX_PX = 2**30
+"""Pixels of the largest tile that is read: 32768 x 32768, 256 times the challenge's. Its labels take 4 GiB."""
 
 
 class Place(NamedTuple):
@@ -40,7 +46,7 @@ def write(
             a truth tile where it is out of the map.
 
     Raises:
-        InputError: A tile comes twice, has no usable id, or its labels are not a two-dimensional integer raster.
+        InputError: A tile comes twice, has no usable id, or its labels are no (H, W) integers of 32 bits.
     """
     seen = set()
     with whole(Path(path)) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -100,20 +106,23 @@ def read_tile(path: str | Path, place: Place) -> tuple[np.ndarray, np.ndarray | 
         file.seek(place.byte)
         lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in file)
         tile = next(lines).strip()
-        where = f"{path}: line {{}}: tile {tile}"
+
+        def where(number: int) -> str:
+            return f"{path}: line {number}: tile {tile}"
+
         number = place.line + 1
-        width, height = _decode_size(where.format(number), next(lines, ""))
+        width, height = _decode_size(where(number), next(lines, ""))
         text = next(lines, "")
         number += 1
         out_of_map = None
         if text.startswith(OUT_OF_MAP):
-            mask = _decode_runs(where.format(number), text.removeprefix(OUT_OF_MAP), width, height)
+            mask = _decode_runs(where(number), text.removeprefix(OUT_OF_MAP), width, height)
             if not np.isin(mask, (0, 1)).all():
-                raise InputError(f"{where.format(number)}: {OUT_OF_MAP} knows 0 and 1 (out of the map) only")
+                raise InputError(f"{where(number)}: {OUT_OF_MAP} knows 0 and 1 (out of the map) only")
             out_of_map = mask == 1
             text = next(lines, "")
             number += 1
-        return _decode_runs(where.format(number), text, width, height), out_of_map
+        return _decode_runs(where(number), text, width, height), out_of_map
 
 
 def _places(path: str | Path) -> Iterator[tuple[str, Place]]:
@@ -144,6 +153,7 @@ def _encode(tile: str, labels: np.ndarray, out_of_map: np.ndarray | None = None)
         raise InputError(f"tile id {tile!r}: must not be empty, hold a comma or a line break, or start or end blank")
     if labels.ndim != 2 or labels.size == 0 or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"tile {tile}: labels are {labels.shape} {labels.dtype}, but must be (H, W) integers")
+    labels = in_32_bits(f"tile {tile}", labels)
     height, width = labels.shape
     hidden = ""
     if out_of_map is not None and out_of_map.any():
@@ -163,15 +173,23 @@ def _encode_runs(labels: np.ndarray) -> str:
 def _integers(where: str, line: str) -> np.ndarray:
     try:
         return np.array([int(field) for field in line.split(",")], np.int64)
-    except (ValueError, OverflowError) as error:
+    except OverflowError as error:
+        raise InputError(f"{where}: a number that does not fit into 64 bits, in {line.strip()[:40]!r}") from error
+    except ValueError as error:
         raise InputError(f"{where}: expected integers with commas between, found {line.strip()[:40]!r}") from error
 
 
 def _decode_size(where: str, line: str) -> tuple[int, int]:
-    size = _integers(where, line) if line.strip() else np.zeros(0)
-    if size.size != 2 or size.min() < 1:
+    size = _integers(where, line).tolist() if line.strip() else []
+    if len(size) != 2 or min(size) < 1:
         raise InputError(f"{where}: expected `width,height` in pixels, found {line.strip()[:40]!r}")
-    return int(size[0]), int(size[1])
+    width, height = size
+    if width * height > MAX_PX:
+        raise InputError(
+            f"{where}: {width} x {height} are {width * height} pixels, but a tile has at most {MAX_PX} "
+            "(32768 x 32768); correct the size, or cut the tile into smaller ones"
+        )
+    return width, height
 
 
 def _decode_runs(where: str, line: str, width: int, height: int) -> np.ndarray:
@@ -181,8 +199,14 @@ def _decode_runs(where: str, line: str, width: int, height: int) -> np.ndarray:
     if numbers.size % 2:
         raise InputError(f"{where}: expected pairs `label,run`, found {numbers.size} numbers")
     labels, runs = numbers[::2], numbers[1::2]
-    if runs.min() < 1 or np.abs(labels).max() > np.iinfo(np.int32).max:
-        raise InputError(f"{where}: a run is not positive or a label does not fit into 32 bits")
-    if runs.sum() != width * height:
-        raise InputError(f"{where}: the runs cover {runs.sum()} pixels, but {width} x {height} are {width * height}")
+    if runs.min() < 1:
+        raise InputError(f"{where}: a run is not positive: {runs.min()}")
+    if labels.min() < -MAX_ID or labels.max() > MAX_ID:
+        raise InputError(f"{where}: a label does not fit into 32 bits; they go from -{MAX_ID} to {MAX_ID}")
+    total = width * height
+    if runs.max() > total:
+        raise InputError(f"{where}: a run of {runs.max()} pixels, but {width} x {height} are {total}")
+    # No run is above 2^30 here, so that the sum of fewer than 2^33 of them cannot wrap around.
+    if runs.sum() != total:
+        raise InputError(f"{where}: the runs cover {runs.sum()} pixels, but {width} x {height} are {total}")
     return np.repeat(labels.astype(np.int32), runs).reshape(height, width)

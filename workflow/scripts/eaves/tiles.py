@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eaves.ids import number_ids
+from eaves.ids import in_32_bits, number_ids
 
 # Prepared rasters are int16: colours 0..255 and height above ground in centimetres, so that a tile can be mapped
 # into memory and a crop costs no more than copying its bytes. 1 cm is far below any height model's accuracy.
@@ -108,8 +108,11 @@ def signed_truth(gti: np.ndarray, gtl: np.ndarray | None) -> np.ndarray:
 
     Returns:
         (H, W) int32. A building is uncertain as a whole where most of its pixels are.
+
+    Raises:
+        InputError: an id does not fit into 32 bits.
     """
-    truth = gti.astype(np.int32)
+    truth = in_32_bits("truth", gti)
     if gtl is None:
         return truth
     ids, number = number_ids(truth.ravel())
