@@ -18,11 +18,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from eaves import console, discovery, settings
 from eaves.errors import InputError
 from eaves.files import whole
+
+import yaml
 
 APPLIED = Path("applied")
 SETTINGS = "application.yaml"  # what the results in a folder are of, and the settings given

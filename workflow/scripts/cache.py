@@ -13,11 +13,11 @@ import argparse
 import time
 from pathlib import Path
 
-import pandas as pd
-
 from eaves import console
 from eaves.errors import InputError
 from eaves.fold_cache import default_folder, entries, remove
+
+import pandas as pd
 
 DAY_S = 24 * 3600
 

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from eaves import console
 from eaves.csv_tables import read_table
 from eaves.files import whole
+
+import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:

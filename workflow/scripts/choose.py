@@ -11,8 +11,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from eaves import console, pictures, settings
 from eaves.choice import choose, cross_validate, f_scores, mean_over_tiles, read_counts
 from eaves.csv_tables import read_table
@@ -21,6 +19,8 @@ from eaves.files import whole
 from eaves.heatmaps import draw
 from eaves.search import COUNTS
 from eaves.thresholds import Thresholds, combinations
+
+import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from eaves import challenge, console, transfer
 from eaves.errors import InputError
 from eaves.store import Store
 from eaves.transfer import Transfer
 from eaves.write_faults import in_words
+
+from filelock import FileLock, Timeout
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -11,13 +11,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-from ruamel.yaml import YAML
-
 import scenes
 from eaves import console, discovery, settings
 from eaves.errors import InputError
 from eaves.files import whole
+
+import yaml
+from ruamel.yaml import YAML
 
 RECIPES = settings.ROOT / "workflow" / "recipes"
 OVERLAYS = (RECIPES / "quickstart.yaml", RECIPES / "example.yaml")

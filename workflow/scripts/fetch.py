@@ -7,9 +7,9 @@ the file holds no weights, and each fold's encoder starts at random.
 import argparse
 from pathlib import Path
 
-from torch import nn
-
 from eaves import console, model, settings, weights
+
+from torch import nn
 
 
 def main(arguments: argparse.Namespace) -> None:

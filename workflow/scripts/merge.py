@@ -4,9 +4,9 @@ import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
 from eaves import console, probabilities, rasters
+
+import numpy as np
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-import tifffile
-
 from eaves import console, pictures, rasters
+
+import tifffile
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -7,11 +7,11 @@ precision by recall at IoU 0.5. f_score_by_iou.csv: F by the IoU from which a bu
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from eaves import console
 from eaves.csv_tables import read_table
 from eaves.files import whole
+
+import pandas as pd
 
 LINES = ["out_of_fold", "test"]
 

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import tifffile
-from torch import nn
-
 from eaves import console, devices, model, probabilities, rasters, settings
 from eaves.csv_tables import read_table
 from eaves.inference import count_windows, predict_strips
 from eaves.meter import Meter
+
+import tifffile
+from torch import nn
 
 
 def main(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from eaves import console, settings
 from eaves.discovery import TileFiles, name_fault
 from eaves.errors import InputError, WriteError
 from eaves.files import whole
 from eaves.ingest import prepare
+
+import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:

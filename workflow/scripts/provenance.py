@@ -10,12 +10,12 @@ import argparse
 import json
 from pathlib import Path
 
-import yaml
-
 from eaves import console
 from eaves.files import whole
 from eaves.provenance import FORMAT, entries, gather
 from eaves.settings import CONFIG
+
+import yaml
 
 
 def main(arguments: argparse.Namespace) -> None:

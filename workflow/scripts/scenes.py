@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from affine import Affine
-
 from eaves import console, discovery, rasters, settings
 from eaves.errors import InputError
 from eaves.scenes import TOWNS, make_scene
 from eaves.tiles import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
+
+import numpy as np
+from affine import Affine
 
 HEIGHT_NODATA = -32767.0
 PIXEL_M = 0.5

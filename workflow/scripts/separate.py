@@ -13,13 +13,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from eaves import console, probabilities, rasters, settings
 from eaves.errors import InputError
 from eaves.files import whole
 from eaves.instances import separate
 from eaves.thresholds import Thresholds, in_force
+
+import pandas as pd
 
 COLUMNS = ["tile", "buildings", "area_px", "area_m2"]
 

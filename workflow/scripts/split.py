@@ -4,13 +4,13 @@ import argparse
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from eaves import console, rasters, settings
 from eaves.csv_tables import read_table
 from eaves.files import whole
 from eaves.folds import assign
+
+import numpy as np
+import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from eaves import console, rasters, submission
 from eaves.csv_tables import read_table
 from eaves.id_rasters import read_ids
+
+import numpy as np
 
 
 def main(arguments: argparse.Namespace) -> None:

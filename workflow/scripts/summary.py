@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyogrio
-
 from eaves import console
 from eaves.errors import InputError
+
+import pandas as pd
+import pyogrio
 
 GROUPS = {"out_of_fold": "cross-validated", "test": "test"}
 FIGURES = {

@@ -8,14 +8,14 @@ The probabilities must be out of fold: by models that have not seen the tile. ch
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from eaves import console, probabilities, rasters, settings
 from eaves.files import whole
 from eaves.overlaps import TruthSide
 from eaves.scoring import challenge_rules
 from eaves.search import COUNTS, count_outcomes
 from eaves.thresholds import Thresholds, combinations
+
+import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
