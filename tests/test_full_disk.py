@@ -234,6 +234,20 @@ def test_a_disk_that_loses_what_is_written_is_told(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_breaks_under_gdal_is_told(tmp_path, monkeypatch):
+    """GDAL's file is given the error of a broken disk at closing, as network file systems give it."""
+
+    def close(file):
+        if not file.closed and file.writable():
+            file._faults.append(OSError(errno.EIO, "Input/output error"))
+        io.FileIO.close(file)
+
+    monkeypatch.setattr(rasters._Output, "close", close)
+    with pytest.raises(WriteError, match=r"x\.tif: cannot be written: Input/output error; mend that and run again"):
+        raster(tmp_path / "x.tif")
+    assert not list(tmp_path.iterdir())
+
+
 def test_of_several_outlines_the_file_that_has_no_room_is_named(tmp_path):
     grids = {"a": ON_GRID | {"crs": rasters.rasterio.CRS.from_epsg(32617)}}
     columns = dict.fromkeys(("area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence"), 1.0)

@@ -34,7 +34,7 @@ def whole(path: Path, needed: int = 0) -> Iterator[Path]:
             temporary.touch()  # what may not be written is refused before it is computed
             temporary.unlink()
             check_space(path, needed)
-        with writing(path, alone=False):
+        with writing(path, needed, alone=False):
             yield temporary
         with writing(path):
             sync(temporary)
@@ -48,11 +48,12 @@ def whole(path: Path, needed: int = 0) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path, alone: bool = True) -> Iterator[None]:
+def writing(path: Path, needed: int = 0, alone: bool = True) -> Iterator[None]:
     """Turn an error of the system into one that says why a file cannot be written.
 
     Args:
         path: the file.
+        needed: bytes that it will take, where this is known.
         alone: nothing else is read or written meanwhile, so that any error is about this file; else only those count
             that nothing but writing can raise.
 
@@ -68,7 +69,7 @@ def writing(path: Path, alone: bool = True) -> Iterator[None]:
         if found is None:
             raise
         part = _part(path)
-        raise refusal(path, found, written=part.stat().st_blocks * 512 if part.exists() else 0) from error
+        raise refusal(path, found, needed, part.stat().st_blocks * 512 if part.exists() else 0) from error
 
 
 def sync(path: Path) -> None:

@@ -24,7 +24,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E4
 
 from eaves.errors import InputError  # noqa: E402
 from eaves.file_kinds import check_geotiff  # noqa: E402
-from eaves.files import check, whole  # noqa: E402
+from eaves.files import check, whole, writing  # noqa: E402
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
@@ -134,13 +134,17 @@ def created(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
         try:
             with rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", opener=opener, **profile) as dataset:
                 yield dataset
-        except Exception as error:
-            if faults:
-                raise faults[0] from error
+        except Exception:
+            _raise_first(faults, path)
             raise
-        if faults:
-            raise faults[0]
+        _raise_first(faults, path)
         check(path, _last_block_reads(temporary))
+
+
+def _raise_first(faults: list[OSError], path: Path) -> None:
+    if faults:
+        with writing(path):
+            raise faults[0]
 
 
 def _last_block_reads(path: Path) -> bool:

@@ -11,7 +11,7 @@ import geopandas
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from eaves.files import check, probe, whole
+from eaves.files import check, probe, whole, writing
 from eaves.products.common import Write, systems_of
 
 # A GeoPackage notes when it was written; a fixed date keeps equal results equal, bit for bit.
@@ -44,7 +44,8 @@ def created(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
                         promote_to_multi=True,
                     )
                 except (DataLayerError, DataSourceError):  # often without a word of why
-                    probe(temporary, INDEXED * sum(map(len, frame.geometry.to_wkb())))
+                    with writing(path):
+                        probe(temporary, INDEXED * sum(map(len, frame.geometry.to_wkb())))
                     raise
             rows[layer] += len(frame)
 
