@@ -285,7 +285,7 @@ def test_preparing_into_a_full_disk_ends_in_order(raw_tile, small_disk):
     small_disk.mount(8)
     files = {kind: str(path) for kind, path in vars(raw_tile).items()}
     places = ("--folder", small_disk.folder, "--table", small_disk.folder / "t.csv")
-    two = json.dumps({"a": files, "b": files})
+    two = json.dumps([{"tile": tile, **files} for tile in ("a", "b")])
     line = tells(run(SCRIPTS / "prepare.py", "--files", two, "--set", "train", *places))
     assert re.fullmatch(
         rf"error: {small_disk.folder}/a_image\.tif: .* is full \(32\.8 kB free, 204\.8 kB needed\).*", line

