@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,10 +22,20 @@ ODD = 'it\'s $HOME `touch boo` "q" $(touch boo) & more'
 def apply(models: Path, tiles: Path, out: Path | None, settings: dict) -> subprocess.CompletedProcess:
     """`make apply` as a user types it, except that nobody's shell is asked; the environment is this test's own."""
     given = [f"{block}.{key}={value}" for block, values in settings.items() for key, value in values.items()]
-    command = ["make", "--old-file=.venv/ready", "apply", f"MODELS={models}", f"TILES={tiles}", "CORES=2"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--old-file=.venv/ready",
+        "apply",
+        f"MODELS={models}",
+        f"TILES={tiles}",
+        "CORES=2",
+    ]
     command += [f"CONFIG={' '.join(given)}", *([f"OUT={out}"] if out else [])]
-    path = {"PATH": os.pathsep.join([str(Path(os.sys.executable).parent), os.environ["PATH"]])}
-    return subprocess.run(command, cwd=HOUSE, env=environment() | path, capture_output=True, text=True)
+    path = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")  # `make test` is one, too
+    own = {name: value for name, value in (environment() | path).items() if name not in outer}
+    return subprocess.run(command, cwd=HOUSE, env=own, capture_output=True, text=True)
 
 
 def take(toy: ToyRun, tiles: list[str], folder: Path, truth: tuple[str, ...] = ()) -> Path:
@@ -152,8 +163,10 @@ def test_the_folder_is_named_after_the_tiles_unless_one_is_given(toy_run, tmp_pa
 def test_models_are_not_applied_over_a_training_run(toy_run, tmp_path):
     tiles = take(toy_run, toy_run.tiles("test")[:1], tmp_path / "tiles")
     before = content(toy_run.results)
-    overlay = SETTINGS | {"models": str(toy_run.results / "models"), "tiles": {"test": str(tiles)}}
-    done = snakemake(toy_run.folder, overlay=overlay)
+    file = tmp_path / "overlay.yaml"
+    given = {"models": str(toy_run.results / "models"), "tiles": {"test": str(tiles)}}
+    file.write_text(yaml.safe_dump(SETTINGS | given))
+    done = snakemake(toy_run.folder, "--configfile", file, overlay=None)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: results: a training run's results are here")
     assert content(toy_run.results) == before

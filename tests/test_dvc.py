@@ -207,7 +207,7 @@ def test_a_pixel_of_a_training_tile_trains_again_and_prepares_no_other_batch(hou
 
 def trained(said):
     """How many folds were trained, and not taken from the cache."""
-    return len(re.findall(r"^(?:warmup|train) of fold", said, re.MULTILINE))
+    return len(re.findall(r"^\w+ fold-\d: (?:warmup|train) of fold", said, re.MULTILINE))
 
 
 def test_a_setting_changed_and_changed_back_trains_nothing_the_second_time(house):

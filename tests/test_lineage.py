@@ -75,7 +75,7 @@ def test_every_result_is_there_with_job_code_settings_inputs_and_packages(toy_ru
             <= {
                 block: {key: value for key, value in values.items() if (block, key) != ("separate", "tune")}
                 if block != "outline"
-                else {"regularize_m": values["regularize_m"]}
+                else {key: values[key] for key in ("regularize_m", "min_confidence")}
                 for block, values in SETTINGS.items()
                 if isinstance(values, dict)
             }.items()
