@@ -66,10 +66,13 @@ def test_in_a_run_each_line_names_its_job_and_an_error_stays_as_it_is(tmp_path, 
 
     def main(arguments: argparse.Namespace) -> None:
         console.LOG.info("half of it is done")
+        console.LOG.info("%s", "train: 50%, 1 of 2 epochs")
         raise console.InputError("a.tif: no such file")
 
     log = tmp_path / "results" / "logs" / "train" / "fold-3.log"
     with pytest.raises(SystemExit):
         console.run(main, argparse.Namespace(log=log))
-    assert capsys.readouterr().err.splitlines() == [f"{prefix}half of it is done", "error: a.tif: no such file"]
-    assert log.read_text().splitlines() == ["half of it is done", "error: a.tif: no such file"]
+    half, error = "half of it is done", "error: a.tif: no such file"
+    meter_line = f"{prefix}50%, 1 of 2 epochs" if in_run else "train: 50%, 1 of 2 epochs"
+    assert capsys.readouterr().err.splitlines() == [f"{prefix}{half}", meter_line, error]
+    assert log.read_text().splitlines() == [half, "train: 50%, 1 of 2 epochs", error]

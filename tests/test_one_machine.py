@@ -36,12 +36,13 @@ def test_as_many_train_at_a_time_as_there_are_resources_for(toy_run, tmp_path, r
 
 
 def trainings(process: int) -> int:
-    """How many training processes a run has now; it starts each from a shell, which takes its place."""
-    count = 0
+    """How many folds a run trains now; a process that has just been forked from a training one is none of its own."""
+    folds = set()
     for child in psutil.Process(process).children(recursive=True):
         try:
             command = child.cmdline()
         except psutil.Error:  # ended
             continue
-        count += len(command) > 1 and Path(command[1]).name == "warmup.py"
-    return count
+        if len(command) > 1 and Path(command[1]).name == "warmup.py":
+            folds.add(command[command.index("--fold") + 1])
+    return len(folds)

@@ -602,7 +602,7 @@ def test_a_fold_trained_by_two_processes_is_nearly_that_of_one(toy_run, tmp_path
 def trained(done: subprocess.CompletedProcess) -> int:
     """How many folds a run trained, warm-ups included."""
     assert done.returncode == 0, done.stderr
-    return len(re.findall(r"^(?:warmup|train) of fold", done.stdout + done.stderr, re.MULTILINE))
+    return len(re.findall(r"^\w+ fold-\d: (?:warmup|train) of fold", done.stdout + done.stderr, re.MULTILINE))
 
 
 def test_what_was_trained_before_is_taken_from_the_cache(toy_run, tmp_path):

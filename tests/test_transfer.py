@@ -102,7 +102,7 @@ def test_the_line_tells_files_bytes_rate_and_time_left(monkeypatch):
     said = []
     monkeypatch.setattr(meter, "LINE_EVERY_S", 0.0)
     monkeypatch.setattr(meter.LOG, "info", lambda form, *values: said.append(form % values))
-    with Meter("fetch", files=4, size=8_000_000) as shown:
+    with Meter("fetch", 8_000_000, "B", scaled=True, files=4) as shown:
         shown.add(2_000_000, files=1)
         line = shown.line(elapsed_s=4.0)
     assert line == "fetch: 25%, 2.00MB of 8.00MB, 500kB/s, 00:12 left, 1 of 4 files"

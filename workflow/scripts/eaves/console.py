@@ -114,7 +114,10 @@ class _Named(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         said = super().format(record)
-        return said if not self._name or record.levelno >= logging.ERROR else f"{self._name}: {said}"
+        if not self._name or record.levelno >= logging.ERROR:
+            return said
+        # A meter's line begins with what is done, which mostly is what the job is called.
+        return f"{self._name}: {said.removeprefix(f'{self._name.split()[0]}: ')}"
 
 
 def progress(items: Collection[T], what: str, unit: str = "tiles") -> Iterator[T]:
