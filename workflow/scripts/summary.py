@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -96,4 +97,5 @@ if __name__ == "__main__":
     parser = console.parser(__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
     parser.add_argument("--models", type=Path, help="folder of the models applied: tells what they were trained on")
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `summary.py | head` ends without a word
     console.run(main, parser.parse_args())
