@@ -1,6 +1,7 @@
 """What every script does alike: arguments, a log, progress, and one clear line where the input is at fault."""
 
 import argparse
+import atexit
 import logging
 import os
 import signal
@@ -69,6 +70,8 @@ def run(
     LOG.propagate = False
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # While Python and its packages end, a Ctrl-C has nothing to say any more.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     try:
         if arguments.log:
             with writing(arguments.log):
@@ -83,6 +86,7 @@ def run(
             LOG.error("error: %s", line)
         sys.exit(fault)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         LOG.warning("%s", stopped)
         sys.exit(INTERRUPTED)
     except Exception as error:

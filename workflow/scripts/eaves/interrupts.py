@@ -31,6 +31,8 @@ class StopRequest:
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self._before and self.received == signal.SIGINT:  # the process ends, and another Ctrl-C has nothing to say
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT == self.received:
