@@ -17,9 +17,10 @@ from eaves.errors import InputError
 from eaves.lineage import Lineage
 from eaves.lineage_check import check
 from eaves.lineage_text import render
+from eaves.tile_names import MAX_NAME_BYTES
 
 # Names that pandas takes for nothing or for numbers, and a long one; blocks of the configuration.
-TRAIN = ["NA", "007", "1e5", "l" * discovery.MAX_NAME_BYTES]
+TRAIN = ["NA", "007", "1e5", "l" * MAX_NAME_BYTES]
 TEST = ["sample", "train"]
 OTHERS = ["nan", "null", "None", "fold-0", "buildings", "a.b", "A+b-c_1", "Köln_1"]
 # Names that are refused, and a word of what is said.
@@ -35,7 +36,7 @@ REFUSED = {
     "a;b": "letters, digits",
     "$HOME": "letters, digits",
     "a,b": "letters, digits",
-    "l" * (discovery.MAX_NAME_BYTES + 1): "at most 200 bytes, and this one has 201",
+    "l" * (MAX_NAME_BYTES + 1): "at most 200 bytes, and this one has 201",
     "é" * 101: "at most 200 bytes, and this one has 202",
     "a_image": "as if it were one of the files of tile a",
     "a_Truth": "as if it were one of the files of tile a",

@@ -4,7 +4,6 @@ import functools
 import gc
 import json
 import os
-import re
 import shlex
 import sys
 from pathlib import Path

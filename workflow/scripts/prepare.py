@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from eaves import console, settings
-from eaves.discovery import TileFiles, name_fault
+from eaves.discovery import TileFiles
 from eaves.errors import InputError, WriteError
 from eaves.files import whole
 from eaves.ingest import prepare
+from eaves.tile_names import name_fault
 
 import pandas as pd
 

@@ -2,23 +2,17 @@
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from eaves.errors import InputError
+from eaves.tile_names import KINDS, faults_of_alike, name_fault, path_fault
 
-KINDS = ("RGB", "DSM", "DTM", "GTI", "GTL")
 GENERATED_TOWNS = ("suburb", "oldtown", "commercial")  # of scenes.TOWNS; generated tiles are named after them
 PATTERNS = "<tile>_RGB.tif, <tile>_DSM.tif, <tile>_DTM.tif and, for the truth, <tile>_GTI.tif and <tile>_GTL.tif"
 _NAME = re.compile(rf"(?P<tile>.+)_(?P<kind>{'|'.join(KINDS)})\.tiff?", re.IGNORECASE)
-# What a tile may be called: nothing that a shell takes apart, an option, or Snakemake's braces.
-_SAFE = re.compile(r"\w[\w.+-]*")
-_LIKE_A_FILE = re.compile(rf".+_(?:{'|'.join(KINDS)}|image|truth)", re.IGNORECASE)
-# File systems take 255 bytes; the longest names made of a tile's are temporary ones, .part.<pid>.<tile>_image.tif.
-MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -75,56 +69,10 @@ def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
                 faults.append(f"{wanted}: missing, while {there} is there{why}; add it or remove the tile")
         if "GTL" in files and "GTI" not in files and not truth_needed:
             faults.append(f"{files['GTL']}: there is no {tile}_GTI.tif with the instances; add it or remove this file")
-    faults += _alike({tile: next(iter(files.values())) for tile, files in sorted(found.items())})
+    faults += faults_of_alike({tile: next(iter(files.values())) for tile, files in sorted(found.items())})
     if faults:
         raise InputError("\n".join(faults))
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
-
-
-def name_fault(tile: str) -> str | None:
-    """Say why a tile cannot be called so, and what to do; None where it can.
-
-    Example:
-        >>> name_fault("A_truth")
-        'a tile cannot be called A_truth, as if it were one of the files of tile A; rename it'
-        >>> name_fault("007") or name_fault("NA")
-    """
-    if not _SAFE.fullmatch(tile):
-        return (
-            "a tile's name may have letters, digits, '.', '_', '+' and '-', and begins with a letter, a digit or '_'; "
-            "rename it"
-        )
-    if _LIKE_A_FILE.fullmatch(tile):
-        return (
-            f"a tile cannot be called {tile}, as if it were one of the files of tile {tile.rpartition('_')[0]}; "
-            "rename it"
-        )
-    if (size := len(tile.encode())) > MAX_NAME_BYTES:
-        return f"a tile's name has at most {MAX_NAME_BYTES} bytes, and this one has {size}; rename it"
-    return None
-
-
-def path_fault(path: Path) -> str | None:
-    """Say why Snakemake cannot be given a path, and what to do; None where it can."""
-    if "{" in str(path) or "}" in str(path) or not str(path).isprintable():
-        return "braces and control characters cannot be in the path, as Snakemake fills in braces; rename the folder"
-    return None
-
-
-def _alike(tiles: dict[str, Path]) -> list[str]:
-    """Give a line for each tile whose name differs from an earlier one only in what some file systems overlook."""
-    first: dict[str, str] = {}
-    return [
-        f"{tiles[tile]}: tile {tile} and tile {other}, of {tiles[other]}, differ in case alone, and many file systems "
-        "take their results for the same files; rename one"
-        for tile in tiles
-        if (other := first.setdefault(_folded(tile), tile)) != tile
-    ]
-
-
-def _folded(tile: str) -> str:
-    """Give a name as file systems compare it that overlook case and how accents are coded."""
-    return unicodedata.normalize("NFC", tile).casefold()
 
 
 def raster_name(path: Path) -> tuple[str | None, str | None]:
@@ -251,7 +199,7 @@ def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> N
         f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one"
         for tile in sorted(set(train) & set(test))
     ]
-    faults += _alike({tile: (train.get(tile) or test[tile]).rgb for tile in (*train, *test)})
+    faults += faults_of_alike({tile: (train.get(tile) or test[tile]).rgb for tile in (*train, *test)})
     if faults:
         raise InputError("\n".join(faults))
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from eaves.console import LOG
 from eaves.errors import InputError
+from eaves.files import file_sha256
 from eaves.weights import check_finite
 from eaves.write_faults import cause, refusal
 
@@ -112,7 +112,7 @@ def _imagenet(encoder: str, folder: Path | None) -> dict[str, Tensor]:
         path = _downloaded(source, path)
     if source.sha256:
         _verify(path, source.sha256, "delete it and get it again")
-    LOG.info("weights of %s: %s, sha256 %s", encoder, path.name, _sha256(path))
+    LOG.info("weights of %s: %s, sha256 %s", encoder, path.name, file_sha256(path))
     return timm.create_model(encoder, pretrained=True, pretrained_cfg_overlay={"file": str(path)}).state_dict()
 
 
@@ -146,14 +146,9 @@ def _downloaded(source: Source, wanted: Path) -> Path:
 
 
 def _verify(path: Path, sha256: str, remedy: str) -> None:
-    found = _sha256(path)
+    found = file_sha256(path)
     if not found.startswith(sha256):
         raise InputError(f"{path}: not the weights expected (sha256 {found[:8]}... and not {sha256[:8]}...); {remedy}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
 
 
 def _from_package(encoder: str) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import file_digest
 from pathlib import Path
 
 from eaves.errors import InputError, WriteError
@@ -113,6 +114,12 @@ def probe(path: Path, size: int = 0) -> None:
             stream.write(bytes(PROBE_BYTES))
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file: its SHA-256 in hexadecimal."""
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
 
 
 def _part(path: Path) -> Path:

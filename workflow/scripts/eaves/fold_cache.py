@@ -9,14 +9,13 @@ import json
 import os
 import shutil
 from contextlib import ExitStack, suppress
-from hashlib import file_digest
 from pathlib import Path
 
 import pandas as pd
 
 from eaves.console import LOG
 from eaves.errors import InputError
-from eaves.files import whole
+from eaves.files import file_sha256, whole
 
 COLUMNS = ["key", "trained_s", "bytes", "stage", "fold", "network", "epochs", "val_loss"]
 VARIABLES = ("EAVES_FOLD_CACHE", "SNAKEMAKE_OUTPUT_CACHE")  # the second is the one that Eaves had before
@@ -59,7 +58,7 @@ def take(folder: Path | None, key: str, files: dict[str, Path]) -> bool:
             for suffix, path in files.items():
                 temporary = all_or_none.enter_context(whole(path))
                 _link_or_copy(folder / f"{key}{suffix}", temporary)
-                if _sha256(temporary) != digests[suffix]:
+                if file_sha256(temporary) != digests[suffix]:
                     raise ValueError(f"{key}{suffix} is not what was stored")
     except FileNotFoundError:
         return False
@@ -90,7 +89,7 @@ def store(folder: Path | None, key: str, files: dict[str, Path]) -> None:
             with whole(folder / f"{key}{suffix}") as temporary:
                 _link_or_copy(path, temporary)
         with whole(marker) as temporary:
-            temporary.write_text(json.dumps({suffix: _sha256(path) for suffix, path in files.items()}))
+            temporary.write_text(json.dumps({suffix: file_sha256(path) for suffix, path in files.items()}))
     except (OSError, InputError) as error:
         LOG.warning("cache of folds: %s can't be kept in %s (%s); the fold itself is written", key, folder, error)
         with suppress(OSError, InputError):
@@ -111,11 +110,6 @@ def _link_or_copy(source: Path, target: Path) -> None:
     except OSError:  # another file system, or one without links
         pass
     shutil.copyfile(source, target)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
 
 
 def entries(folder: Path) -> pd.DataFrame:

@@ -11,13 +11,13 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from eaves import job_records, made_with
 from eaves.discovery import tile_of
 from eaves.errors import InputError
+from eaves.files import file_sha256
 from eaves.job_records import JobRecord
 
 FORMAT = 1  # of provenance.json
@@ -114,8 +114,7 @@ def sha256_of(paths: Iterable[str | Path]) -> list[str | None]:
 
 def _sha256(path: str | Path) -> str | None:
     try:
-        with Path(path).open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
+        return file_sha256(Path(path))
     except FileNotFoundError:
         return None
 
