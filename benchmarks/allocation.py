@@ -1,7 +1,8 @@
 """Times prediction and training in processes that keep freed memory, as a run's jobs do, against the C library's way.
 
 By default glibc gives large blocks back to the system when they are freed, and the system zeroes their pages anew at
-the next step. The settings are those of eaves/job_environment.py. Both ways run in turn; their results are compared.
+the next step. The settings are those of eaves/workflow/job_environment.py. Both ways run in turn; their results are
+compared.
 """
 
 import argparse
@@ -18,11 +19,12 @@ import tifffile
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from eaves import model, weights
-from eaves.job_environment import JOB_ENVIRONMENT
+from eaves.models.files import save_model
+from eaves.models.network import build
+from eaves.workflow.job_environment import JOB_ENVIRONMENT
 
-HOUSE = Path(__file__).resolve().parents[1]
-SCRIPTS = HOUSE / "workflow" / "scripts"
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = PROJECT_ROOT / "workflow" / "scripts"
 KEPT = {name: value for name, value in JOB_ENVIRONMENT.items() if name.startswith("MALLOC_")}
 
 
@@ -46,17 +48,26 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3, help="of each way (default: %(default)s)")
     arguments = parser.parse_args()
-    config = yaml.safe_load((HOUSE / "config.yaml").read_text())
+    config = yaml.safe_load((PROJECT_ROOT / "config.yaml").read_text())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe = config["model"] | {"encoder": arguments.encoder, "input": config["input"], "channels": 4}
-        weights.save_model(folder / "model.safetensors", model.build(arguments.encoder), recipe)
+        save_model(folder / "model.safetensors", build(arguments.encoder), recipe)
         pixels = np.random.default_rng(1).integers(0, 255, (arguments.size, arguments.size, 4), dtype=np.int16)
         tifffile.imwrite(folder / "A_image.tif", pixels, photometric="minisblack", planarconfig="contig")
         command = [sys.executable, str(SCRIPTS / "predict.py"), "--models", str(folder / "model.safetensors")]
         command += ["--folder", "{way}", str(folder / "A_image.tif")]
         report("prediction", command, folder, arguments.runs)
-    step = [sys.executable, str(HOUSE / "benchmarks" / "step.py"), "--crop", "256", "--batch", "8", "--steps", "8"]
+    step = [
+        sys.executable,
+        str(PROJECT_ROOT / "benchmarks" / "step.py"),
+        "--crop",
+        "256",
+        "--batch",
+        "8",
+        "--steps",
+        "8",
+    ]
     report("training", [*step, "--encoder", arguments.encoder, "--threads", "1"], None, arguments.runs)
 
 

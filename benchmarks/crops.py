@@ -16,8 +16,9 @@ from affine import Affine
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from eaves import crops, ingest, rasters
-from eaves.discovery import TileFiles
+from eaves.raster import geotiff
+from eaves.tiles import crops, prepare
+from eaves.tiles.discovery import TileFiles
 
 PREPARE = {"bands": [1, 2, 3], "rgb_range": "auto", "rgb_percentiles": [0.5, 99.5]}
 BORDER_PX = 12
@@ -29,24 +30,24 @@ def make_tile(folder: Path, size: int) -> TileFiles:
     smooth = ndimage.zoom(generator.uniform(0, 255, (size // 16, size // 16)), 16, order=1)[:size, :size]
     grid = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 4e5, 0, -0.5, 3e6), "width": size, "height": size}
     rgb = np.clip(smooth + generator.normal(0, 8, (3, size, size)), 0, 255).astype(np.uint8)
-    with rasters.created(folder / "A_RGB.tif", dtype="uint8", count=3, **grid, **rasters.COMPACT) as out:
+    with geotiff.create_raster(folder / "A_RGB.tif", dtype="uint8", count=3, **grid, **geotiff.COMPACT) as out:
         out.write(rgb)
     buildings = ndimage.label(smooth > 150)[0].astype(np.uint16)
     heights = (smooth / 20 + generator.normal(0, 0.1, smooth.shape)).astype(np.float32)
-    rasters.write(folder / "A_DSM.tif", heights + 50, grid, nodata=-32767, predictor=3)
-    rasters.write(folder / "A_DTM.tif", np.full_like(heights, 50), grid, nodata=-32767, predictor=3)
-    rasters.write(folder / "A_GTI.tif", buildings, grid)
-    rasters.write(folder / "A_GTL.tif", np.where(buildings, 6, 2).astype(np.uint8), grid)
+    geotiff.write(folder / "A_DSM.tif", heights + 50, grid, nodata=-32767, predictor=3)
+    geotiff.write(folder / "A_DTM.tif", np.full_like(heights, 50), grid, nodata=-32767, predictor=3)
+    geotiff.write(folder / "A_GTI.tif", buildings, grid)
+    geotiff.write(folder / "A_GTL.tif", np.where(buildings, 6, 2).astype(np.uint8), grid)
     return TileFiles(*(folder / f"A_{kind}.tif" for kind in ("RGB", "DSM", "DTM", "GTI", "GTL")))
 
 
 def whole_tile_crop(files: TileFiles, top: int, left: int, crop_px: int) -> tuple[np.ndarray, np.ndarray]:
     """Read everything, join it, mirror it, cut it: a float32 crop and its mask."""
-    with rasters.opened(files.rgb) as dataset:
+    with geotiff.open_raster(files.rgb) as dataset:
         rgb = dataset.read()
-    height = (rasters.read(files.dsm) - rasters.read(files.dtm)) / 9
+    height = (geotiff.read(files.dsm) - geotiff.read(files.dtm)) / 9
     image = np.concatenate([rgb.astype(np.float32) / 255, height[None]]).transpose(1, 2, 0)
-    mask = rasters.read(files.gtl) == 6
+    mask = geotiff.read(files.gtl) == 6
     border = ((BORDER_PX, BORDER_PX), (BORDER_PX, BORDER_PX))
     image, mask = np.pad(image, (*border, (0, 0)), mode="reflect"), np.pad(mask, border, mode="reflect")
     window = np.s_[top + BORDER_PX :, left + BORDER_PX :]
@@ -65,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = make_tile(folder, arguments.size)
-        ingest.prepare(files, folder / "A_image.tif", folder / "A_truth.tif", PREPARE)
+        prepare.prepare(files, folder / "A_image.tif", folder / "A_truth.tif", PREPARE)
         tile = crops.open_tile(folder, "A")
         for _ in range(3):
             corner = [crops.random_corner(generator, arguments.size, arguments.crop, BORDER_PX) for _ in range(2)]

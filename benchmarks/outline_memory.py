@@ -15,7 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 from outlines import make_labels
 
-from eaves import rasters
+from eaves.raster import geotiff
 
 TOOL = Path(__file__).parents[1] / "workflow" / "scripts" / "outline.py"
 ENDINGS = ("gpkg", "parquet", "geojson", "city.jsonl")
@@ -61,13 +61,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         paths = [Path(name) / f"{kind}.tif" for kind in ("labels", "heights")]
         on_grid = {
-            "crs": rasters.rasterio.CRS.from_epsg(32617),
-            "transform": rasters.rasterio.Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000),
+            "crs": geotiff.rasterio.CRS.from_epsg(32617),
+            "transform": geotiff.rasterio.Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000),
             "width": arguments.size,
             "height": arguments.size,
         }
-        rasters.write(paths[0], labels, on_grid)
-        rasters.write(paths[1], np.where(labels > 0, np.float32(6.5), np.float32(0)), on_grid)
+        geotiff.write(paths[0], labels, on_grid)
+        geotiff.write(paths[1], np.where(labels > 0, np.float32(6.5), np.float32(0)), on_grid)
         choices = [ENDINGS] if arguments.together else [*((ending,) for ending in ENDINGS), ENDINGS]
         for endings in choices:
             rows = [measured(*paths, count, endings, arguments.regularize) for count in arguments.tiles]

@@ -18,7 +18,7 @@ from rasterio import Affine
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from eaves.outlines import outlines, polygons
+from eaves.vector.polygonize import outlines, polygons
 
 GRID = Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000)
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-HOUSE = Path(__file__).parents[1]
+PROJECT_ROOT = Path(__file__).parents[1]
 KINDS = {"train": ("RGB", "DSM", "DTM", "GTI", "GTL"), "test": ("RGB", "DSM", "DTM")}
 
 
@@ -29,12 +29,20 @@ def plan(folder: Path, batch: int) -> tuple[float, float, float, int]:
     """Give wall seconds, processor seconds, peak memory (MB) and jobs of a plan of everything."""
     overlay = folder / "overlay.yaml"
     overlay.write_text(f"tiles: {{train: {folder}/train, test: {folder}/test, batch: {batch}}}\n")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(HOUSE / "Snakefile"), "--directory", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(PROJECT_ROOT / "Snakefile"),
+        "--directory",
+        str(folder),
+    ]
     command += ["--configfile", str(overlay), "-n", "--quiet", "rules", "--", "all"]
     told = folder / "plan.txt"
     with told.open("w") as out:
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=HOUSE)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=PROJECT_ROOT)
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.monotonic() - began
     if status:

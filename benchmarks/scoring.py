@@ -14,9 +14,9 @@ from _timing import compare
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
+from eaves.metrics.challenge import score_overlaps, score_tile
 from eaves.metrics.figures import figures
 from eaves.metrics.measure import measure_tile
-from eaves.scoring import score_overlaps, score_tile
 
 OFFICIAL_S = 0.6
 """The challenge's published scorer (version 1.1, Java), seconds a tile of 2048 x 2048 px with about 560 true and 450

@@ -14,7 +14,7 @@ from skimage.morphology import remove_small_objects
 from skimage.segmentation import watershed
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from eaves.instances import separate
+from eaves.separation.watershed import separate
 
 
 def make_probability(size: int, buildings: int, noise: float, seed: int) -> np.ndarray:

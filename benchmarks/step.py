@@ -21,12 +21,14 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from eaves import devices, loading, model
-from eaves import settings as configuration
-from eaves.batches import Batch, Sampler
-from eaves.crops import Tile
-from eaves.engine import Engine
-from eaves.run import Phase
+from eaves.compute import devices
+from eaves.core import config as configuration
+from eaves.models.network import build
+from eaves.tiles.crops import Tile
+from eaves.training import loader
+from eaves.training.job import Phase
+from eaves.training.sampler import Batch, Sampler
+from eaves.training.step import Engine
 
 PHASE = Phase("main", 1, 1e-4, 1.0, 1.0)
 
@@ -86,10 +88,10 @@ def main() -> None:
 def report(tiles: list[Tile], settings: dict, device: torch.device, arguments: SimpleNamespace) -> None:
     """Take the steps, and print what they took."""
     sampler = Sampler(tiles, settings["sample"] | {"crops_per_tile": 10**4}, settings["augment"], (1,))
-    real = Engine(model.build(arguments.encoder).train(), settings, 4, device)
-    best = Ready(model.build(arguments.encoder).train(), settings, 4, device)
+    real = Engine(build(arguments.encoder).train(), settings, 4, device)
+    best = Ready(build(arguments.encoder).train(), settings, 4, device)
     pinned = device.type == "cuda"
-    coming = loading.steps(sampler, 0, 0, threads=min(4, arguments.threads), pinned=pinned)
+    coming = loader.steps(sampler, 0, 0, threads=min(4, arguments.threads), pinned=pinned)
     (_, batches) = next(coming)
     best.ready = {len(batch.tiles): real.on_device(batch) for batch in batches}
     times: dict[Engine, list[float]] = {real: [], best: []}

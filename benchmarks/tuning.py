@@ -14,12 +14,12 @@ from _timing import compare
 from separation import make_probability
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
-from eaves import settings
-from eaves.instances import separate
-from eaves.overlaps import TruthSide
-from eaves.scoring import challenge_rules, score_tile
-from eaves.search import count_outcomes
-from eaves.thresholds import combinations
+from eaves.core import config
+from eaves.labels.overlaps import TruthSide
+from eaves.metrics.challenge import challenge_rules, score_tile
+from eaves.separation.grid_search import count_outcomes
+from eaves.separation.thresholds import combinations
+from eaves.separation.watershed import separate
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
-    blocks = settings.section(None, "separate", "tune", "score")
+    blocks = config.section(None, "separate", "tune", "score")
     rules, searched = challenge_rules(blocks["score"]), combinations(blocks["tune"], blocks["separate"])
     probability = make_probability(arguments.size, arguments.buildings, arguments.noise, seed=1)
     truth = separate(make_probability(arguments.size, arguments.buildings, 0, seed=1), low=0.5)

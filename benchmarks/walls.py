@@ -18,10 +18,10 @@ import shapely
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow" / "scripts"))
 import buildingregulariser
 
-from eaves import rasters
-from eaves.outlines import polygons
-from eaves.regularize import filled, regularize
-from eaves.scenes import make_scene
+from eaves.raster import geotiff
+from eaves.vector.polygonize import polygons
+from eaves.walls.regularize import filled, regularize
+from towns import make_scene
 
 PIXEL_M = 0.5
 PIXEL_TO_M = np.array([[PIXEL_M, 0], [0, -PIXEL_M]])
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=1.0, help="metres (default: %(default)s)")
     arguments = parser.parse_args()
     if arguments.labels:
-        tiles = [rasters.read(path).astype(np.int32) for path in sorted(arguments.labels.glob("*.tif"))]
+        tiles = [geotiff.read(path).astype(np.int32) for path in sorted(arguments.labels.glob("*.tif"))]
     else:
         tiles = [np.abs(make_scene(seed, 512).truth) for seed in range(1, arguments.towns + 1)]
     outlines = [np.array([shape for _, shape in polygons(labels)], object) for labels in tiles]

@@ -12,7 +12,7 @@ from object_store import ObjectStore
 from small_disk import SmallDisk
 from toy import OVERLAY, ToyRun, snakemake, write_tile
 
-from eaves.discovery import TileFiles
+from eaves.tiles.discovery import TileFiles
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

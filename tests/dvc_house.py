@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from toy import CONFIG, HOUSE, OVERLAY, environment, merged, write_tile
+from toy import CONFIG, OVERLAY, PROJECT_ROOT, environment, merged, write_tile
 
 TRAIN, TEST = ("A_1", "A_2", "B_3"), ("C_1", "C_2", "D_4")
 SETTINGS = merged(
@@ -29,7 +29,7 @@ SETTINGS = merged(
 
 # What no one commits: as in .gitignore.
 LEFT_OUT = (".git", ".venv", ".snakemake", ".*_cache", "__pycache__", "data", "results", "cache", "tmp", "config.local")
-TARGETS = {"total", "all", *yaml.safe_load((HOUSE / "dvc.yaml").read_text())["stages"]}
+TARGETS = {"total", "all", *yaml.safe_load((PROJECT_ROOT / "dvc.yaml").read_text())["stages"]}
 
 
 class House:
@@ -49,7 +49,7 @@ class House:
     @classmethod
     def built(cls, folder: Path, cache: Path) -> "House":
         """The working tree, which may be no git repository, with the toy's settings and data, committed."""
-        shutil.copytree(HOUSE, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        shutil.copytree(PROJECT_ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
         house = cls(folder, cache)
         house.write_settings({})
         for seed, name in enumerate(TRAIN + TEST):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyogrio
 import pytest
 import yaml
-from toy import HOUSE, OVERLAY, ToyRun, environment, merged, read, run, snakemake
+from toy import OVERLAY, PROJECT_ROOT, ToyRun, environment, merged, read, run, snakemake
 
 pytestmark = pytest.mark.pipeline
 
@@ -35,7 +35,7 @@ def apply(models: Path, tiles: Path, out: Path | None, settings: dict) -> subpro
     path = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")  # `make test` is one, too
     own = {name: value for name, value in (environment() | path).items() if name not in outer}
-    return subprocess.run(command, cwd=HOUSE, env=own, capture_output=True, text=True)
+    return subprocess.run(command, cwd=PROJECT_ROOT, env=own, capture_output=True, text=True)
 
 
 def take(toy: ToyRun, tiles: list[str], folder: Path, truth: tuple[str, ...] = ()) -> Path:
@@ -64,7 +64,7 @@ def test_without_truth_it_ends_with_a_summary_and_results_of_its_own(toy_run, tm
     changes = {"outline": {"formats": "[geojson, gpkg]", "min_confidence": lowest}}
     done = apply(toy_run.results / "models", tiles, out, merged(SETTINGS, changes))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not (HOUSE / "boo").exists()
+    assert not (PROJECT_ROOT / "boo").exists()
     assert "localrules" not in done.stdout + done.stderr
     for tile in toy_run.tiles("test"):
         theirs, ours = (results / "buildings" / f"{tile}.tif" for results in (toy_run.results, out / "results"))
@@ -133,9 +133,9 @@ def test_one_tile_and_a_side_report_that_fails_take_nothing_away(toy_run, tmp_pa
 
 def test_the_folder_is_named_after_the_tiles_unless_one_is_given(toy_run, tmp_path):
     tiles = take(toy_run, toy_run.tiles("test")[:1], tmp_path / "harbour")
-    shutil.copytree(HOUSE / "workflow", tmp_path / "workflow")
+    shutil.copytree(PROJECT_ROOT / "workflow", tmp_path / "workflow")
     for name in ("Snakefile", "config.yaml"):
-        shutil.copy(HOUSE / name, tmp_path)
+        shutil.copy(PROJECT_ROOT / name, tmp_path)
     command = [tmp_path / "workflow" / "scripts" / "apply.py", "--models", toy_run.results / "models"]
     done = run(*command, "--tiles", f"{tiles}/", "-n", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -8,8 +8,8 @@ import pytest
 import torch
 from toy import CONFIG
 
-from eaves import augment
-from eaves.augment import Draw
+from eaves.training import augment
+from eaves.training.augment import Draw
 
 WINNER = CONFIG["augment"]
 NOTHING = WINNER | {"flip": False, "transpose_p": 0, "affine_p": 0, "hsv_p": 0}

@@ -7,8 +7,10 @@ import pytest
 from rasterio import Affine
 from toy import CONFIG, GRID, HEIGHT_NODATA, OVERLAY, SIZE, merged, read, snakemake, write_raster, write_tile
 
-from eaves import discovery, folds, ingest, model, settings
-from eaves.errors import InputError
+from eaves.core import config
+from eaves.core.errors import InputError
+from eaves.models.network import build
+from eaves.tiles import discovery, folds, prepare
 
 SHIFTED = GRID["transform"] @ Affine.translation(0.3, 0.3)  # not the orthophoto's grid: the heights are resampled
 FAR_AWAY = GRID["transform"] @ Affine.translation(10_000, 0)
@@ -23,7 +25,7 @@ def fault_of(call, *arguments):
 
 def fault_of_preparing(files):
     folder = files.rgb.parent.parent
-    (line,) = fault_of(ingest.prepare, files, folder / "image.tif", folder / "truth.tif", CONFIG["prepare"])
+    (line,) = fault_of(prepare.prepare, files, folder / "image.tif", folder / "truth.tif", CONFIG["prepare"])
     assert not list(folder.glob(".*.part"))
     return line
 
@@ -246,27 +248,27 @@ def test_a_file_that_vanished_is_named(raw_tile):
     ],
 )
 def test_a_setting_at_fault_is_named_with_what_is_allowed(overlay, said):
-    (line,) = fault_of(settings.check, merged(CONFIG, overlay))
+    (line,) = fault_of(config.check, merged(CONFIG, overlay))
     assert line.startswith("configuration: ")
     assert re.search(said, line)
 
 
 def test_a_missing_setting_is_named_and_all_faults_are_told():
-    config = merged(CONFIG, {"separate": {"low": 2}, "split": {"folds": 0}})
-    del config["train"]["lr"]
-    lines = fault_of(settings.check, config)
+    given = merged(CONFIG, {"separate": {"low": 2}, "split": {"folds": 0}})
+    del given["train"]["lr"]
+    lines = fault_of(config.check, given)
     assert len(lines) == 3
     assert any("train.lr is missing; copy it from" in line for line in lines)
 
 
 def test_an_encoder_that_cannot_be_had_is_named():
-    (line,) = fault_of(model.build, "resnet34x")
+    (line,) = fault_of(build, "resnet34x")
     assert line.startswith("configuration: model.encoder is 'resnet34x': ")
     assert "e.g. resnet34" in line
-    (line,) = fault_of(model.build, "vit_tiny_patch16_224")
+    (line,) = fault_of(build, "vit_tiny_patch16_224")
     assert "model.encoder is 'vit_tiny_patch16_224'" in line
     assert "the decoder needs them at 1/4, 1/8, 1/16 and 1/32" in line
-    (line,) = fault_of(model.build, "resnet18", "fpn")
+    (line,) = fault_of(build, "resnet18", "fpn")
     assert line == "configuration: model.decoder is 'fpn'; known: unet, linknet"
 
 

@@ -5,8 +5,8 @@ import os
 import pytest
 import torch
 
-from eaves import checkpoints
-from eaves.errors import WriteError
+from eaves.core.errors import WriteError
+from eaves.training import checkpoints
 
 
 def state(number):

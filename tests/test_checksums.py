@@ -7,8 +7,8 @@ from base64 import b64encode
 import pytest
 from object_store import BUCKET
 
-from eaves import checksums
-from eaves.store import Item, Store
+from eaves.urban3d import checksums
+from eaves.urban3d.object_store import Item, Store
 
 MIB = 1 << 20
 CONTENT = b"123456789"

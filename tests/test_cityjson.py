@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from rasterio import Affine
 from rasterio.crs import CRS
-from test_outlines import RING_TOUCHING_ITSELF, TWO_HOLES_IN_A_CORNER
+from test_polygonize import RING_TOUCHING_ITSELF, TWO_HOLES_IN_A_CORNER
 from toy import scene
 
-from eaves import products
-from eaves.outlines import outlines
+from eaves.vector import formats
+from eaves.vector.polygonize import outlines
 
 GRID = {"crs": CRS.from_epsg(32617), "transform": Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000)}
 
@@ -35,7 +35,7 @@ def written(path, labels, height_m=6.0, ground_m=12.5, tolerance_m=0.0, **grid):
     )
     crs = on_grid["crs"].to_wkt() if on_grid["crs"] else None
     frame = outlines(labels, on_grid["transform"], crs, "t", height_m, None, ground_m, tolerance_m)
-    with products.created(path, {"t": on_grid}) as write:
+    with formats.open_writer(path, {"t": on_grid}) as write:
         write(frame)
     return frame
 
@@ -200,7 +200,7 @@ def test_degrees_and_several_systems(tmp_path):
     # The second tile lies in the next zone; its buildings come out in the first's system.
     grids = {name: GRID | {"width": 20, "height": 20} for name in "ab"}
     grids["b"] = grids["b"] | {"crs": CRS.from_epsg(32616)}
-    with products.created(path, grids) as write:
+    with formats.open_writer(path, grids) as write:
         for name, grid in grids.items():
             write(outlines(labels, grid["transform"], grid["crs"].to_wkt(), name, labels * 6.0))
     head, features = lines_of(path)

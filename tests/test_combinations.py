@@ -7,9 +7,11 @@ import pytest
 import torch
 from test_training import CPU, MAIN, crops, run_of
 
-from eaves import devices, inference, model
-from eaves.decoders import BLOCKS
-from eaves.engine import Engine
+from eaves.compute import devices
+from eaves.models import inference
+from eaves.models.decoders import BLOCKS
+from eaves.models.network import build
+from eaves.training.step import Engine
 
 ENCODERS = [
     "resnet18",
@@ -31,7 +33,7 @@ def test_it_trains_resumes_and_predicts(tmp_path, encoder, decoder):
     predict = {"window": 96, "overlap": 32, "flips": True, "precision": "fp32"}
     batches = [crops(1, 2, size=88), crops(3, 4, size=88)]
 
-    engine = Engine(model.build(encoder, decoder).train(), settings, 4, CPU)
+    engine = Engine(build(encoder, decoder).train(), settings, 4, CPU)
     engine.learning_rate(1e-3)
     before = [parameter.detach().clone() for parameter in engine.network.parameters()]
     engine.step(batches[:1], MAIN)
@@ -40,7 +42,7 @@ def test_it_trains_resumes_and_predicts(tmp_path, encoder, decoder):
     # timm's residual blocks start as nothing but their shortcuts: all of them move from the second step on.
     assert all(not torch.equal(old, new) for old, new in zip(before, engine.network.parameters(), strict=True))
 
-    resumed = Engine(model.build(encoder, decoder).train(), settings, 4, CPU)
+    resumed = Engine(build(encoder, decoder).train(), settings, 4, CPU)
     resumed.restore(kept)
     assert torch.equal(resumed.step(batches[1:], MAIN)[0], loss)
     ends = resumed.network.state_dict()

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eaves import crops
-from eaves.crops import Tile
-from eaves.errors import InputError
+from eaves.core.errors import InputError
+from eaves.tiles import crops
+from eaves.tiles.crops import Tile
 
 
 @pytest.fixture(scope="module")

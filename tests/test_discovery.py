@@ -4,7 +4,9 @@ import itertools
 
 from toy import write_tile
 
-from eaves import discovery
+from eaves.models.folder import find_models
+from eaves.tiles import discovery, generated
+from eaves.tiles.batches import assign_batches
 
 NAMES = [f"JAX_Tile_{number:03d}" for number in range(174)]
 
@@ -49,10 +51,10 @@ def test_test_tiles_need_no_truth_and_training_tiles_no_classes(tmp_path):
 
 def test_every_tile_is_in_one_batch_whatever_their_order():
     for count, size in itertools.product((1, 7, 32, 33, 174), (1, 8, 32)):
-        dealt = discovery.batches(NAMES[:count], size)
+        dealt = assign_batches(NAMES[:count], size)
         assert sorted(itertools.chain(*dealt.values())) == NAMES[:count]
         assert all(members == sorted(members) and members for members in dealt.values())
-        assert dealt == discovery.batches(NAMES[:count][::-1], size)
+        assert dealt == assign_batches(NAMES[:count][::-1], size)
         batches = int(next(iter(dealt)).split("of")[1])
         assert batches * size >= count
         assert batches == 1 or batches * size < 2 * count  # half full at least, on average
@@ -61,7 +63,7 @@ def test_every_tile_is_in_one_batch_whatever_their_order():
 def test_a_new_tile_disturbs_its_own_batch_alone_until_there_are_twice_as_many():
     size, doublings = 8, []
     for count in range(1, len(NAMES)):
-        before, after = discovery.batches(NAMES[:count], size), discovery.batches(NAMES[: count + 1], size)
+        before, after = assign_batches(NAMES[:count], size), assign_batches(NAMES[: count + 1], size)
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         if len(changed) > 1:
             doublings.append(count)
@@ -71,7 +73,7 @@ def test_a_new_tile_disturbs_its_own_batch_alone_until_there_are_twice_as_many()
 
 
 def test_planned_tiles_are_named_before_they_are_there(tmp_path):
-    planned = discovery.planned(tmp_path, "test", 5)
+    planned = generated.planned(tmp_path, "test", 5)
     assert list(planned) == sorted(planned)
     assert len(planned) == 5
     assert all(len(files.present()) == 5 for files in planned.values())
@@ -81,4 +83,4 @@ def test_planned_tiles_are_named_before_they_are_there(tmp_path):
 def test_models_are_found_in_the_order_of_their_names(tmp_path):
     for name in ("fold-1.safetensors", "fold-0.safetensors", "fold-0.csv"):
         (tmp_path / name).write_text("")
-    assert [path.name for path in discovery.find_models(tmp_path)] == ["fold-0.safetensors", "fold-1.safetensors"]
+    assert [path.name for path in find_models(tmp_path)] == ["fold-0.safetensors", "fold-1.safetensors"]

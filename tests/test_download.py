@@ -15,9 +15,9 @@ from filelock import FileLock
 from object_store import BUCKET, KEYS, PREFIX, BadLine
 from toy import OVERLAY, SCRIPTS, environment, run, snakemake, write_tile
 
-from eaves import discovery
-from eaves.discovery import KINDS
-from eaves.store import CHUNK_BYTES
+from eaves.tiles import discovery
+from eaves.tiles.discovery import KINDS
+from eaves.urban3d.object_store import CHUNK_BYTES
 
 TILES = {"train": ["A_Tile_1", "JAX_Tile_004", "TAM_Tile_010"], "test": ["JAX_Tile_005", "TAM_Tile_011"]}
 FOLDERS = {"train": "01-Provisional_Train", "test": "02-Provisional_Test", "sequestered": "03-Sequestered_Test"}

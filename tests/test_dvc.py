@@ -13,7 +13,7 @@ import rasterio
 import yaml
 from dvc_house import SETTINGS, TEST, TRAIN, House, jobs
 from object_store import BUCKET
-from toy import HOUSE
+from toy import PROJECT_ROOT
 
 pytestmark = pytest.mark.dvc
 
@@ -135,7 +135,7 @@ def faults(described, rows):
         mine = [row for row in rows if below(row[0], outs[name])]
         inputs = {path for row in mine for path in row[2]}
         found += [f"{name}: forgets {path}" for path in sorted(inputs) if not below(path, covered)]
-        rules = [dep for dep in deps if dep.startswith("workflow/") and (HOUSE / dep).exists()]
+        rules = [dep for dep in deps if dep.startswith("workflow/") and (PROJECT_ROOT / dep).exists()]
         known = [*inputs, *rules, "results/tuning"]
         found += [f"{name}: depends on {dep}" for dep in deps if not any(below(path, [dep]) for path in known)]
         scripts = {script for row in mine for script in row[3]} - {"fingerprints"}
@@ -151,14 +151,14 @@ def faults(described, rows):
 
 
 def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
-    file = "workflow/scripts/eaves/instances.py"
+    file = "workflow/scripts/eaves/separation/watershed.py"
     house.change(file, "def separate(", "# A remark.\ndef separate(")
     assert jobs(house.snakemake("-n", "all", "tuning")) == {}
     said = house.dvc("repro")
     assert jobs(said) == {}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code"]
     before = hashes(house)
-    house.change("workflow/scripts/eaves/pictures.py", "GAP_PX = 8", "GAP_PX = 10")
+    house.change("workflow/scripts/eaves/plots/overview.py", "GAP_PX = 8", "GAP_PX = 10")
     said = house.dvc("repro")
     assert jobs(said) == {"overview": 1, "fingerprints": 1, "provenance": 1}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code", "report"]

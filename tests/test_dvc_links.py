@@ -6,7 +6,7 @@ import subprocess
 
 import pandas as pd
 import pytest
-from toy import HOUSE, OVERLAY, environment, run, snakemake, write_tile
+from toy import OVERLAY, PROJECT_ROOT, environment, run, snakemake, write_tile
 
 pytestmark = pytest.mark.pipeline
 
@@ -30,7 +30,7 @@ def tracked(tmp_path, monkeypatch, request):
     """A folder with raw tiles, tracked by DVC under the ignore files of this repository, linked as asked for."""
     monkeypatch.setenv("DVC_NO_ANALYTICS", "true")
     for name in (".gitignore", ".dvcignore"):
-        shutil.copy(HOUSE / name, tmp_path)
+        shutil.copy(PROJECT_ROOT / name, tmp_path)
     for number, name in enumerate(("train/A", "train/B", "test/C")):
         write_tile(tmp_path / "data" / name.split("/")[0], name.split("/")[1], seed=1 + number % 2)
     git(tmp_path, "init", "--quiet")

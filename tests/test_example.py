@@ -4,11 +4,12 @@ import subprocess
 
 import pytest
 import yaml
-from toy import CONFIG, HOUSE, SCRIPTS, merged, run, write_tile
+from toy import CONFIG, PROJECT_ROOT, SCRIPTS, merged, run, write_tile
 
-from eaves import discovery, settings
+from eaves.core import config
+from eaves.tiles import discovery
 
-RECIPES = HOUSE / "workflow" / "recipes"
+RECIPES = PROJECT_ROOT / "workflow" / "recipes"
 
 
 def overlay():
@@ -18,7 +19,7 @@ def overlay():
 @pytest.fixture(scope="module")
 def example(tmp_path_factory):
     folder = tmp_path_factory.mktemp("example")
-    (folder / "config.yaml").write_text((HOUSE / "config.yaml").read_text())
+    (folder / "config.yaml").write_text((PROJECT_ROOT / "config.yaml").read_text())
     done = run(SCRIPTS / "example.py", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder
@@ -30,15 +31,15 @@ def test_the_tiles_lie_as_the_challenges_and_are_enough(example):
         assert len(found) == overlay()["scenes"][name]
         assert {path.parent.name for files in found.values() for path in (files.rgb, files.dsm)} == {"Inputs"}
         assert {path.parent.name for files in found.values() for path in (files.gti, files.gtl)} == {"GT"}
-    config = yaml.safe_load((example / "config.yaml").read_text())
-    discovery.check_enough(len(discovery.find(example / "data" / "train", True)), config["split"]["folds"])
+    written = yaml.safe_load((example / "config.yaml").read_text())
+    discovery.check_enough(len(discovery.find(example / "data" / "train", True)), written["split"]["folds"])
 
 
 def test_the_recipe_is_in_the_configuration_which_keeps_its_comments(example):
-    config = yaml.safe_load((example / "config.yaml").read_text())
-    assert config == merged(CONFIG, overlay(), {"scenes": None}) | {"scenes": None}
-    settings.check(config)
-    before = (HOUSE / "config.yaml").read_text().splitlines()
+    written = yaml.safe_load((example / "config.yaml").read_text())
+    assert written == merged(CONFIG, overlay(), {"scenes": None}) | {"scenes": None}
+    config.check(written)
+    before = (PROJECT_ROOT / "config.yaml").read_text().splitlines()
     after = (example / "config.yaml").read_text().splitlines()
     assert [line.partition("#")[2] for line in before] == [line.partition("#")[2] for line in after]
     changed = [old for old, new in zip(before, after, strict=True) if old != new]
@@ -53,7 +54,7 @@ def test_a_second_time_changes_nothing_and_other_tiles_are_left_alone(example, t
     assert run(SCRIPTS / "example.py", cwd=example).returncode == 0
     assert content(example) == before
 
-    (tmp_path / "config.yaml").write_text((HOUSE / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text((PROJECT_ROOT / "config.yaml").read_text())
     write_tile(tmp_path / "data" / "test", "MINE_1")
     before = content(tmp_path)
     done = run(SCRIPTS / "example.py", cwd=tmp_path)
@@ -65,5 +66,5 @@ def test_a_second_time_changes_nothing_and_other_tiles_are_left_alone(example, t
 
 
 def test_make_lists_it():
-    said = subprocess.run(["make", "help"], cwd=HOUSE, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["make", "help"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
     assert "make example" in said

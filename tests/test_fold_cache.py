@@ -11,8 +11,9 @@ import pytest
 import torch
 from toy import SCRIPTS
 
-from eaves import fold_cache, weights
-from eaves.errors import InputError
+from eaves.core.errors import InputError
+from eaves.models.files import save_model
+from eaves.training import fold_cache
 
 RECIPE = {"encoder": "resnet34", "decoder": "unet"}
 DAY_S = 24 * 3600
@@ -23,7 +24,7 @@ def folder(tmp_path):
     """Three trained folds: today's, one from a month and one from a year ago."""
     for key, stage, age in (("aa1", "train", 0), ("ab2", "warmup", 30), ("b33", "train", 365)):
         path = tmp_path / f"{key}.safetensors"
-        weights.save_model(path, torch.nn.Linear(2, 1), {**RECIPE, "stage": stage, "fold": 3})
+        save_model(path, torch.nn.Linear(2, 1), {**RECIPE, "stage": stage, "fold": 3})
         path.with_suffix(".csv").write_text("epoch,val_loss\n1,0.75\n2,0.5\n")
         path.with_suffix(".json").write_text("{}")
         then = path.stat().st_mtime - age * DAY_S

@@ -11,10 +11,13 @@ import torch
 from test_training import tile
 from toy import CONFIG, OVERLAY, SCRIPTS, merged
 
-from eaves import checkpoints, fold_training, made_with, micro_batch, model, weights
-from eaves.errors import InputError
-from eaves.fold_training import BLOCKS
-from eaves.run import Phase
+from eaves.core import environment
+from eaves.core.errors import InputError
+from eaves.models.files import read_recipe
+from eaves.models.network import build
+from eaves.training import checkpoints, fold, micro_batch
+from eaves.training.fold import BLOCKS
+from eaves.training.job import Phase
 
 SMALL = {"crop_px": 32, "crops_per_tile": 8, "micro_batch": 2, "accumulate": 1, "batch": None}
 
@@ -40,7 +43,7 @@ def job(tmp_path, monkeypatch):
         )
         blocks = {name: settings[name] for name in (*BLOCKS, "warmup")}
         script = SCRIPTS / "warmup.py"
-        fold_training.train_fold("warmup", script, arguments, blocks, [Phase("warmup", 2, 1e-3, 1.0, 1.0)])
+        fold.train_fold("warmup", script, arguments, blocks, [Phase("warmup", 2, 1e-3, 1.0, 1.0)])
         return arguments.output
 
     return train
@@ -66,8 +69,8 @@ def test_a_fold_is_taken_from_the_cache_only_by_its_like(job, tmp_path, caplog, 
     monkeypatch.setattr(torch, "__version__", "9.9.9")
     assert trained()
     assert not trained()
-    version = made_with.version
-    monkeypatch.setattr(made_with, "version", lambda name: "9.9.9" if name == "timm" else version(name))
+    version = environment.version
+    monkeypatch.setattr(environment, "version", lambda name: "9.9.9" if name == "timm" else version(name))
     # The models say by what they were made: another timm's is another file.
     caplog.clear()
     shutil.rmtree(tmp_path / "results")
@@ -91,17 +94,17 @@ def test_a_resumed_run_computes_as_many_crops_at_a_time_as_it_began_with(job, tm
         patch.setattr(checkpoints, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             job(micro_batch="auto", batch=4)
-    per_crop = micro_batch.activation_bytes(model.build("test_resnet", channels=3), 3, 32)
+    per_crop = micro_batch.activation_bytes(build("test_resnet", channels=3), 3, 32)
     monkeypatch.setattr(micro_batch, "CPU_BYTES", 2 * per_crop)
     assert job(micro_batch="auto", batch=4).read_bytes() == expected
-    assert weights.read_recipe(tmp_path / "results" / "fold-0.safetensors")["trained"]["sample"]["micro_batch"] == 4
+    assert read_recipe(tmp_path / "results" / "fold-0.safetensors")["trained"]["sample"]["micro_batch"] == 4
 
 
 def test_memory_that_is_nearly_full_is_one_line_with_what_would_fit(job, monkeypatch):
     def full(*arguments):
         raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
 
-    monkeypatch.setattr(fold_training, "train", full)
+    monkeypatch.setattr(fold, "train", full)
     with pytest.raises(InputError, match=r"out of memory on cpu .* sample.micro_batch: 1 with .* would fit"):
         job()
 
@@ -110,13 +113,13 @@ def test_another_fault_of_a_step_is_not_taken_for_it(job, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(fold_training, "train", broken)
+    monkeypatch.setattr(fold, "train", broken)
     with pytest.raises(RuntimeError, match="illegal"):
         job()
 
 
 def test_a_model_says_what_trained_it(job):
-    recipe = weights.read_recipe(job())
+    recipe = read_recipe(job())
     assert recipe["made_with"]["packages"].keys() == {"python", "torch", "torchvision", "timm", "numpy"}
     assert json.dumps(recipe["trained"]["sample"], sort_keys=True) == json.dumps(
         merged(CONFIG, OVERLAY, {"sample": SMALL})["sample"], sort_keys=True

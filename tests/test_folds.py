@@ -8,9 +8,9 @@ import pytest
 from sklearn.model_selection import KFold
 from toy import CONFIG, SCRIPTS, run
 
-from eaves.errors import InputError
-from eaves.fold_training import load_tiles
-from eaves.folds import assign
+from eaves.core.errors import InputError
+from eaves.tiles.folds import assign
+from eaves.training.fold import load_tiles
 
 NAMES = [f"{city}_Tile_{number:03d}" for city in ("TAM", "JAX", "RIC") for number in range(14)]
 

@@ -20,22 +20,18 @@ from test_training import CPU, MAIN, network, run_of
 from torch import nn
 from toy import GRID, SCRIPTS, run, write_raster
 
-from eaves import (
-    checkpoints,
-    console,
-    encoder_weights,
-    made_with,
-    pictures,
-    products,
-    rasters,
-    submission,
-    training,
-    weights,
-)
-from eaves.encoder_weights import Source
-from eaves.errors import InputError, WriteError
-from eaves.files import whole
-from eaves.write_faults import cause, refusal
+from eaves.core import cli, environment
+from eaves.core.errors import InputError, WriteError
+from eaves.core.files import atomic_write
+from eaves.core.write_errors import cause, refusal
+from eaves.models import pretrained
+from eaves.models.files import save_model
+from eaves.models.pretrained import Source
+from eaves.plots import overview
+from eaves.raster import geotiff
+from eaves.training import checkpoints, loop
+from eaves.urban3d import text_format
+from eaves.vector import formats
 
 CHANCE = np.random.default_rng(1)
 WIDE, HIGH = 300, 200
@@ -45,25 +41,25 @@ ON_GRID = GRID | {"width": WIDE, "height": HIGH}
 
 
 def raster(path):
-    rasters.write(path, NOISE, ON_GRID, **rasters.PROBABILITY)
+    geotiff.write(path, NOISE, ON_GRID, **geotiff.PROBABILITY)
 
 
 def raster_in_strips(path):
-    with rasters.created(path, dtype="float32", count=1, **ON_GRID, **rasters.PROBABILITY) as out:
+    with geotiff.create_raster(path, dtype="float32", count=1, **ON_GRID, **geotiff.PROBABILITY) as out:
         for top in range(0, HIGH, 50):
             out.write(NOISE[top : top + 50], 1, window=((top, top + 50), (0, WIDE)))
 
 
 def prepared(path):
     image = (NOISE[..., None] * [1, 2, 3, 4] * 1000).astype(np.int16)
-    with rasters.created_map(path, "int16", ("r", "g", "b", "h"), ON_GRID, -1) as write:
+    with geotiff.create_memory_map(path, "int16", ("r", "g", "b", "h"), ON_GRID, -1) as write:
         for top in range(0, HIGH, 50):
             write(image[top : top + 50])
 
 
 def model(path):
     torch.manual_seed(1)
-    weights.save_model(path, nn.Linear(60, 60), {"made": "by hand"})
+    save_model(path, nn.Linear(60, 60), {"made": "by hand"})
 
 
 def checkpoint(path):
@@ -71,21 +67,21 @@ def checkpoint(path):
 
 
 def picture(path):
-    pictures.write(path, (NOISE[:60, :80, None] * [250, 100, 50]).astype(np.uint8))
+    overview.write(path, (NOISE[:60, :80, None] * [250, 100, 50]).astype(np.uint8))
 
 
 def table(path):
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pd.DataFrame(NOISE[:20, :80]).to_csv(temporary, index=False)
 
 
 def text(path):
-    submission.write(path, {"a": np.arange(8000).reshape(80, 100)})
+    text_format.write(path, {"a": np.arange(8000).reshape(80, 100)})
 
 
 def outlines(path):
-    grids = {f"tile-{number}": ON_GRID | {"crs": rasters.rasterio.CRS.from_epsg(32617)} for number in range(3)}
-    with products.created(path, grids) as write:
+    grids = {f"tile-{number}": ON_GRID | {"crs": geotiff.rasterio.CRS.from_epsg(32617)} for number in range(3)}
+    with formats.open_writer(path, grids) as write:
         for tile in grids:
             shapes = [shapely.box(440_000 + x, 3_359_900 + y, 440_001 + x, 3_359_901 + y) for x, y in CORNERS]
             columns = dict.fromkeys(
@@ -204,7 +200,7 @@ def test_what_stands_in_the_way_is_told(tmp_path):
 def test_faults_of_reading_are_not_taken_for_faults_of_writing(tmp_path):
     assert cause(OSError(errno.EIO, "Input/output error")) is None
     assert cause(InputError("x.tif: cannot be read")) is None
-    with pytest.raises(FileNotFoundError), whole(tmp_path / "x.csv"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "x.csv"):
         (tmp_path / "input").read_bytes()
     assert not list(tmp_path.iterdir())
 
@@ -228,7 +224,7 @@ def test_a_disk_that_loses_what_is_written_is_told(tmp_path, monkeypatch):
             file.truncate(file.seek(0, os.SEEK_END) // 2)
         io.FileIO.close(file)
 
-    monkeypatch.setattr(rasters._Output, "close", close)
+    monkeypatch.setattr(geotiff._Output, "close", close)
     with pytest.raises(WriteError, match=r"x\.tif: cannot be written: read again, it is not what was written"):
         raster(tmp_path / "x.tif")
     assert not list(tmp_path.iterdir())
@@ -242,14 +238,14 @@ def test_a_disk_that_breaks_under_gdal_is_told(tmp_path, monkeypatch):
             file._faults.append(OSError(errno.EIO, "Input/output error"))
         io.FileIO.close(file)
 
-    monkeypatch.setattr(rasters._Output, "close", close)
+    monkeypatch.setattr(geotiff._Output, "close", close)
     with pytest.raises(WriteError, match=r"x\.tif: cannot be written: Input/output error; mend that and run again"):
         raster(tmp_path / "x.tif")
     assert not list(tmp_path.iterdir())
 
 
 def test_of_several_outlines_the_file_that_has_no_room_is_named(tmp_path):
-    grids = {"a": ON_GRID | {"crs": rasters.rasterio.CRS.from_epsg(32617)}}
+    grids = {"a": ON_GRID | {"crs": geotiff.rasterio.CRS.from_epsg(32617)}}
     columns = dict.fromkeys(("area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence"), 1.0)
     one = {"tile": ["a"], "id": [1], "touches_edge": [False], "regularized": [False], **columns}
     frame = geopandas.GeoDataFrame(
@@ -257,8 +253,8 @@ def test_of_several_outlines_the_file_that_has_no_room_is_named(tmp_path):
     )
     with (
         pytest.raises(WriteError, match=r"^\S*/b\.gpkg: cannot be written"),
-        products.created(tmp_path / "b.gpkg", grids) as first,
-        products.created(tmp_path / "b.geojson", grids) as second,
+        formats.open_writer(tmp_path / "b.gpkg", grids) as first,
+        formats.open_writer(tmp_path / "b.geojson", grids) as second,
         files_of_at_most(50_000),
     ):
         second(frame)
@@ -311,38 +307,38 @@ def test_a_log_that_cannot_be_written_hides_no_error(tmp_path, small_disk):
 
 def test_a_log_that_was_cut_off_still_says_what_it_was_made_with(tmp_path, monkeypatch):
     log = tmp_path / "job.log"
-    monkeypatch.setattr(console, "LOG", logging.getLogger("a job's"))
+    monkeypatch.setattr(cli, "LOG", logging.getLogger("a job's"))
 
     def main(_):
-        console.LOG.info("first")
+        cli.LOG.info("first")
         with files_of_at_most(10):
-            console.LOG.info("of this, some letters fit")
+            cli.LOG.info("of this, some letters fit")
 
-    console.run(main, argparse.Namespace(log=log))
+    cli.run(main, argparse.Namespace(log=log))
     first, _ = log.read_text().splitlines()
     assert first == "first"
-    assert "python" in made_with.read_note(log)["packages"]
+    assert "python" in environment.read_note(log)["packages"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's, told by us
 def test_training_goes_on_where_curves_cannot_be_written(tmp_path, small_disk, caplog):
     small_disk.mount(0)
     phases = [replace(MAIN, epochs=2)]
-    plain = training.train(network(), run_of(tmp_path / "plain", phases), CPU)
+    plain = loop.train(network(), run_of(tmp_path / "plain", phases), CPU)
     watched = replace(run_of(tmp_path / "watched", phases), journal=small_disk.folder / "curves")
     with caplog.at_level("WARNING", logger="eaves"):
-        assert training.train(network(), watched, CPU) == plain
+        assert loop.train(network(), watched, CPU) == plain
     (told,) = [record.getMessage() for record in caplog.records]
     assert told == f"{watched.journal}: cannot be written (No space left on device); training goes on without it"
 
 
 def test_a_download_of_weights_into_a_full_cache_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(encoder_weights, "source_of", lambda _: Source("w.pth", "", "https://example.org/w.pth"))
+    monkeypatch.setattr(pretrained, "source_of", lambda _: Source("w.pth", "", "https://example.org/w.pth"))
 
     def download(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with pytest.raises(WriteError, match=rf"^{tmp_path}/hub/checkpoints/w\.pth: cannot be written: .* is full"):
-        encoder_weights.load_encoder(nn.Identity(), "resnet18", "imagenet", 3)
+        pretrained.load_encoder(nn.Identity(), "resnet18", "imagenet", 3)

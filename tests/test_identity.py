@@ -9,8 +9,8 @@ import torch
 from test_training import CPU, network, run_of
 from toy import SCRIPTS
 
-from eaves import made_with
-from eaves.identity import identity
+from eaves.core import environment
+from eaves.training.identity import identity
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_what_is_trained_counts(key, tmp_path):
 @pytest.mark.parametrize("package", ["torch", "torchvision", "timm", "numpy"])
 def test_versions_of_packages_count(key, monkeypatch, package):
     usual = key()
-    monkeypatch.setattr(made_with, "version", version_of(package, "0.1"))
+    monkeypatch.setattr(environment, "version", version_of(package, "0.1"))
     if package == "torch":
         monkeypatch.setattr(torch, "__version__", "0.1")
     assert key() != usual
@@ -63,7 +63,7 @@ def test_versions_of_packages_count(key, monkeypatch, package):
 
 def test_a_patch_of_python_and_other_packages_do_not_count(key, monkeypatch):
     usual = key()
-    monkeypatch.setattr(made_with, "version", version_of("pandas", "0.1"))
+    monkeypatch.setattr(environment, "version", version_of("pandas", "0.1"))
     monkeypatch.setattr("platform.python_version", lambda: "3.11.99")
     assert key() == usual
 

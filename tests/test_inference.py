@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from eaves import inference
-from eaves.tiles import NODATA
+from eaves.models import inference
+from eaves.tiles.prepared import NODATA
 
 INPUT = {"rgb_mean": 0, "rgb_divisor": 255, "height_divisor_m": 9}
 CPU = torch.device("cpu")

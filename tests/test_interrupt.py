@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from toy import HOUSE, OVERLAY, environment, merged, snakemake
+from toy import OVERLAY, PROJECT_ROOT, environment, merged, snakemake
 
 pytestmark = pytest.mark.pipeline
 
@@ -37,12 +37,12 @@ class Terminal:
         folder.mkdir(exist_ok=True)
         overlay = folder / "overlay.yaml"
         overlay.write_text(yaml.safe_dump(LONG))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", folder]
         command += ["--cores", "2", "--max-threads", "1", "--configfile", overlay, "--", *targets]
         self.said = ""
         self.process, self._terminal = pty.fork()
         if not self.process:
-            os.chdir(HOUSE)
+            os.chdir(PROJECT_ROOT)
             os.execve(sys.executable, list(map(str, command)), environment(folder / "cache"))
 
     def read(self, until: str | None = None, seconds: float = 300) -> str:

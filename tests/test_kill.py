@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 from test_training import network, run_of
 
-from eaves import devices, training, weights
-from eaves.run import Phase
+from eaves.compute import devices
+from eaves.models.files import save_model
+from eaves.training import loop
+from eaves.training.job import Phase
 
 KILLS = 20
 PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), Phase("final", 2, 1e-4, 1.5, 0.5)]
@@ -19,8 +21,8 @@ def train(folder: Path) -> None:
     """What the process does: train for five epochs of six steps, a checkpoint a step."""
     devices.make_repeatable(1, threads=1)
     learning = network()
-    history = training.train(learning, run_of(folder, PHASES, minutes=0), torch.device("cpu"))
-    weights.save_model(folder / "model.safetensors", learning, {"history": history})
+    history = loop.train(learning, run_of(folder, PHASES, minutes=0), torch.device("cpu"))
+    save_model(folder / "model.safetensors", learning, {"history": history})
 
 
 def test_weights_are_the_same_however_often_the_process_is_killed(tmp_path):

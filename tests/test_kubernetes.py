@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from toy import HOUSE, OVERLAY, ToyRun, environment
+from toy import OVERLAY, PROJECT_ROOT, ToyRun, environment
 
 pytestmark = pytest.mark.cluster
 BUCKET, PREFIX = "eaves", "run"  # as in the profile
@@ -89,9 +89,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     store.create_bucket(Bucket=BUCKET)
     folder = tmp_path_factory.mktemp("kubernetes") / "eaves"
     for name in ("workflow", "profiles"):
-        shutil.copytree(HOUSE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT_ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "config.yaml"):
-        shutil.copy(HOUSE / name, folder / name)
+        shutil.copy(PROJECT_ROOT / name, folder / name)
     (folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY))
     yield House(folder, store, url)
     server.stop()

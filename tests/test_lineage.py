@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 import rasterio
 import yaml
-from toy import CONFIG, HOUSE, OVERLAY, SCRIPTS, ToyRun, merged, run, snakemake
+from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, snakemake
 
-from eaves import lineage_text
-from eaves.lineage import Lineage
-from eaves.lineage_check import check
-from eaves.lineage_text import render
+from eaves.provenance.graph import Lineage
+from eaves.provenance.render import _kind, render
+from eaves.provenance.verify import check
 
 pytestmark = pytest.mark.pipeline
 
@@ -153,7 +152,7 @@ def test_a_changed_setting_is_named_with_both_values(toy_run):
 
 def test_a_changed_function_is_named_where_it_is_used(toy_run, tmp_path):
     shutil.copytree(SCRIPTS.parent, tmp_path / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HOUSE / "config.yaml", tmp_path)
+    shutil.copy(PROJECT_ROOT / "config.yaml", tmp_path)
     file = tmp_path / "workflow" / "scripts" / "eaves" / "instances.py"
     file.write_text(file.read_text().replace('"""One ', '"""  One ').replace("\nfrom", "  # a comment\nfrom", 1))
     tile = toy_run.tiles("test")[0]
@@ -278,6 +277,6 @@ def test_a_tile_called_like_a_fold_a_batch_or_a_folder_is_told_from_them(tile):
         (f"results/tiles/{tile}_image.tif", "results/tiles/<tile>_<file>.tif"),
         (f"data/test-0of1/{tile}_RGB.tif", "data/test-<batch>/<tile>_<file>.tif"),
     ):
-        name, varying = lineage_text._kind(path)
+        name, varying = _kind(path)
         assert name == kind
         assert varying["<tile>"] == tile

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eaves.losses import bce_dice
+from eaves.training.losses import bce_dice
 
 LOG2 = math.log(2)  # cross-entropy where the network cannot tell
 SURE = 100.0  # a logit whose sigmoid is 1

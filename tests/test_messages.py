@@ -1,14 +1,24 @@
 """What a user of the workflow reads where something is wrong: one line, and where the log is."""
 
 import pytest
-from toy import HOUSE, OVERLAY, run, snakemake, write_tile
+from toy import OVERLAY, PROJECT_ROOT, run, snakemake, write_tile
 
-QUICKSTART = HOUSE / "workflow" / "recipes" / "quickstart.yaml"
+QUICKSTART = PROJECT_ROOT / "workflow" / "recipes" / "quickstart.yaml"
 
 
 def plan(folder, *config):
-    command = ["-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder, "-n", "--cores", "1"]
-    return run(*command, "--configfile", QUICKSTART, "--config", *config, cwd=HOUSE)
+    command = [
+        "-m",
+        "snakemake",
+        "--snakefile",
+        PROJECT_ROOT / "Snakefile",
+        "--directory",
+        folder,
+        "-n",
+        "--cores",
+        "1",
+    ]
+    return run(*command, "--configfile", QUICKSTART, "--config", *config, cwd=PROJECT_ROOT)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 import torch
 from toy import CONFIG, merged
 
-from eaves import IN_RUN, console, meter
-from eaves.inference import count_windows, predict_strips
+from eaves import IN_RUN
+from eaves.core import cli, meter
+from eaves.models.inference import count_windows, predict_strips
 
 SETTINGS = merged(CONFIG, {"predict": {"window": 64, "overlap": 16, "precision": "fp32"}})
 
@@ -65,13 +66,13 @@ def test_in_a_run_each_line_names_its_job_and_an_error_stays_as_it_is(tmp_path, 
         monkeypatch.setenv(IN_RUN, "1")
 
     def main(arguments: argparse.Namespace) -> None:
-        console.LOG.info("half of it is done")
-        console.LOG.info("%s", "train: 50%, 1 of 2 epochs")
-        raise console.InputError("a.tif: no such file")
+        cli.LOG.info("half of it is done")
+        cli.LOG.info("%s", "train: 50%, 1 of 2 epochs")
+        raise cli.InputError("a.tif: no such file")
 
     log = tmp_path / "results" / "logs" / "train" / "fold-3.log"
     with pytest.raises(SystemExit):
-        console.run(main, argparse.Namespace(log=log))
+        cli.run(main, argparse.Namespace(log=log))
     half, error = "half of it is done", "error: a.tif: no such file"
     meter_line = f"{prefix}50%, 1 of 2 epochs" if in_run else "train: 50%, 1 of 2 epochs"
     assert capsys.readouterr().err.splitlines() == [f"{prefix}{half}", meter_line, error]

@@ -5,18 +5,18 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_scoring import boxes, random_tile
+from test_challenge_score import boxes, random_tile
 
-from eaves.errors import InputError
+from eaves.core.errors import InputError
 from eaves.metrics import tables
 from eaves.metrics.average_precision import average_precision, curve
 from eaves.metrics.boundary import boundary_iou, boundary_regions
+from eaves.metrics.challenge import compare, score_tile
 from eaves.metrics.confidence import mean_probability
 from eaves.metrics.detection import by_size, count
 from eaves.metrics.figures import figures, pooled, rows_by_confidence, rows_of_curve
 from eaves.metrics.measure import boundary_px, measure_tile
 from eaves.metrics.merging import count_merged, count_split
-from eaves.scoring import compare, score_tile
 
 SHAPE = (60, 100)
 

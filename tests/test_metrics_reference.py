@@ -16,11 +16,11 @@ from toy import scene
 
 from eaves.metrics.average_precision import average_precision
 from eaves.metrics.boundary import boundary_iou, boundary_regions
+from eaves.metrics.challenge import compare, uncertain
 from eaves.metrics.detection import THRESHOLDS, by_size, count
 from eaves.metrics.figures import figures, pooled
 from eaves.metrics.matching import match
 from eaves.metrics.measure import measure_tile
-from eaves.scoring import compare, uncertain
 
 EDGES_M2 = [20.1, 60.1]  # no area is exactly on an edge: COCO's ranges include both ends, ours the lower one
 

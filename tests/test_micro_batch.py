@@ -4,10 +4,11 @@ import pytest
 import torch
 from test_training import CPU, network, run_of, tile
 
-from eaves import micro_batch, model
-from eaves.engine import Engine
-from eaves.errors import InputError
-from eaves.team import Team
+from eaves.compute.distributed import Team
+from eaves.core.errors import InputError
+from eaves.models.network import build
+from eaves.training import micro_batch
+from eaves.training.step import Engine
 
 GPU = torch.device("cuda")
 
@@ -95,7 +96,7 @@ def test_what_a_checkpoint_was_made_with_is_not_tried_out_again(tmp_path, card):
 
 
 def test_every_gpu_of_a_team_gets_as_much(tmp_path, card, monkeypatch):
-    monkeypatch.setattr(Team, "agree", lambda team, value, device: value)
+    monkeypatch.setattr(Team, "all_reduce_min", lambda team, value, device: value)
     card["crops"] = 100
     assert resolve(settings_of(tmp_path), GPU, Team(0, 3))["accumulate"] == 3
 
@@ -137,7 +138,7 @@ def test_activations_are_counted_as_they_are():
     pixels, floats = 32 * 32, 4
     expected = pixels * floats * (4 + 6 + 6)  # what the convolutions and batch norm take in; ReLU keeps its output
     assert expected <= micro_batch.activation_bytes(network(), 4, 32) <= 1.1 * expected
-    winner = model.build("resnet34")
+    winner = build("resnet34")
     whole, half = (micro_batch.activation_bytes(winner, 4, size) for size in (512, 256))
     assert whole == pytest.approx(4 * half, rel=0.02)
 

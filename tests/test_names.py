@@ -10,14 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from toy import CONFIG, OVERLAY, SCRIPTS, merged, read, run, snakemake, write_raster, write_tile
 
-from eaves import discovery
-from eaves.csv_tables import read_table
-from eaves.discovery import KINDS
-from eaves.errors import InputError
-from eaves.lineage import Lineage
-from eaves.lineage_check import check
-from eaves.lineage_text import render
-from eaves.tile_names import MAX_NAME_BYTES
+from eaves.core.errors import InputError
+from eaves.core.tables import read_table
+from eaves.models.folder import find_models
+from eaves.provenance.graph import Lineage
+from eaves.provenance.render import render
+from eaves.provenance.verify import check
+from eaves.tiles import discovery
+from eaves.tiles.discovery import KINDS
+from eaves.tiles.names import MAX_NAME_BYTES
 
 # Names that pandas takes for nothing or for numbers, and a long one; blocks of the configuration.
 TRAIN = ["NA", "007", "1e5", "l" * MAX_NAME_BYTES]
@@ -98,7 +99,7 @@ def test_a_folder_whose_name_snakemake_would_fill_in_is_refused(tmp_path):
     assert line.startswith(f"{path}: braces and control characters cannot be in the path")
     (tmp_path / "{set}" / "fold-0.safetensors").touch()
     with pytest.raises(InputError, match=r"fold-0.safetensors: braces and control characters"):
-        discovery.find_models(tmp_path / "{set}")
+        find_models(tmp_path / "{set}")
 
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=5, unique=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from toy import HOUSE, environment
+from toy import PROJECT_ROOT, environment
 
 pytestmark = pytest.mark.pipeline
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.pipeline
 )
 def test_as_many_train_at_a_time_as_there_are_resources_for(toy_run, tmp_path, resources, side_by_side):
     shutil.copytree(toy_run.folder, tmp_path / "run")
-    command = ["-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", tmp_path / "run"]
+    command = ["-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", tmp_path / "run"]
     command += ["--configfile", tmp_path / "run" / "overlay.yaml", "--cores", "2", "--max-threads", "1", *resources]
     command += ["--forcerun", "warmup", "--", "warmups"]
     told = environment() | {"EAVES_FOLD_CACHE": str(tmp_path / "no folds")}
     most = 0
     with (tmp_path / "said").open("w+") as said:
         with subprocess.Popen(
-            [sys.executable, *map(str, command)], cwd=HOUSE, env=told, stdout=said, stderr=subprocess.STDOUT
+            [sys.executable, *map(str, command)], cwd=PROJECT_ROOT, env=told, stdout=said, stderr=subprocess.STDOUT
         ) as main:
             while main.poll() is None:
                 most = max(most, trainings(main.pid))

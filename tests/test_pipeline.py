@@ -25,8 +25,8 @@ from sklearn.model_selection import KFold
 from toy import (
     CONFIG,
     HEIGHT_NODATA,
-    HOUSE,
     OVERLAY,
+    PROJECT_ROOT,
     SCRIPTS,
     SIZE,
     ToyRun,
@@ -37,14 +37,16 @@ from toy import (
     snakemake,
 )
 
-from eaves import model, submission, weights
-from eaves.fold_training import BLOCKS
-from eaves.inference import predict_strips
-from eaves.instances import separate
+from eaves.metrics.challenge import challenge_rules, overall, score_tile
 from eaves.metrics.figures import figures, pooled
 from eaves.metrics.measure import measure_tile
-from eaves.scoring import challenge_rules, overall, score_tile
-from eaves.tiles import NODATA
+from eaves.models.files import read_model, save_model
+from eaves.models.inference import predict_strips
+from eaves.models.network import build
+from eaves.separation.watershed import separate
+from eaves.tiles.prepared import NODATA
+from eaves.training.fold import BLOCKS
+from eaves.urban3d import text_format
 
 pytestmark = pytest.mark.pipeline
 
@@ -146,12 +148,12 @@ def test_folds_are_those_of_scikit_learn_over_the_sorted_tiles(toy_run):
 def test_models_carry_recipe_and_history(toy_run):
     for stage, phases in (("warmups", ["warmup"]), ("models", ["main", "decay", "final"])):
         for fold in FOLDS:
-            state, recipe = weights.read_model(toy_run.results / stage / f"fold-{fold}.safetensors")
+            state, recipe = read_model(toy_run.results / stage / f"fold-{fold}.safetensors")
             assert recipe["encoder"] == OVERLAY["model"]["encoder"]
             assert recipe["input"] == CONFIG["input"]
             assert (recipe["fold"], recipe["channels"]) == (fold, 3 if stage == "warmups" else 4)
             assert recipe["trained"]["sample"] == SETTINGS["sample"]
-            model.build(recipe["encoder"], recipe["decoder"], recipe["channels"]).load_state_dict(state)
+            build(recipe["encoder"], recipe["decoder"], recipe["channels"]).load_state_dict(state)
             history = pd.read_csv(toy_run.results / stage / f"fold-{fold}.csv")
             assert list(history["phase"]) == phases
             assert list(history["epoch"]) == list(range(1, len(phases) + 1))
@@ -167,8 +169,8 @@ def test_training_tiles_are_predicted_by_the_model_that_has_not_seen_them(toy_ru
         found = read(toy_run.results / "predictions" / "out-of-fold" / f"{tile}.tif")
         by_model = []
         for number in FOLDS:
-            state, recipe = weights.read_model(toy_run.results / "models" / f"fold-{number}.safetensors")
-            network = model.build(recipe["encoder"], recipe["decoder"], recipe["channels"]).eval()
+            state, recipe = read_model(toy_run.results / "models" / f"fold-{number}.safetensors")
+            network = build(recipe["encoder"], recipe["decoder"], recipe["channels"]).eval()
             network.load_state_dict(state)
             strips = predict_strips(network, image, recipe["channels"], settings, torch.device("cpu"))
             by_model.append(np.concatenate([strip for _, strip in strips]))
@@ -264,7 +266,7 @@ def test_buildings_become_outlines_and_a_submission(toy_run):
         assert mine.total_bounds[1] >= bottom
         assert mine.total_bounds[2] <= right
         assert mine.total_bounds[3] <= top
-    submitted = submission.read(toy_run.results / "submission.txt")
+    submitted = text_format.read(toy_run.results / "submission.txt")
     assert submitted.keys() == labels.keys()
     for tile, found in labels.items():
         np.testing.assert_array_equal(submitted[tile], found)
@@ -541,7 +543,7 @@ def test_a_job_done_but_not_taken_note_of_is_done_again_without_training(toy_run
 
 def test_training_without_a_warm_up_starts_from_the_encoders_own_weights(toy_run, tmp_path):
     encoder = timm.create_model(SETTINGS["model"]["encoder"], features_only=True)
-    weights.save_model(tmp_path / "encoder.safetensors", encoder, {})
+    save_model(tmp_path / "encoder.safetensors", encoder, {})
     command = training(toy_run, tmp_path)
     blocks = merged(SETTINGS, {"warmup": {"epochs": 0}, "train": {"height_channel": "zero", "epochs": 0}})
     blocks = merged(blocks, {"train": {"decay": {"epochs": 0}}, "optimize": {"clip_norm": 1e-12}})
@@ -558,8 +560,8 @@ def test_training_without_a_warm_up_starts_from_the_encoders_own_weights(toy_run
         assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(tmp_path / "warmup" / "fold-0.csv")) == 0
     assert len(pd.read_csv(tmp_path / "fold-0.csv")) == 1
-    start, _ = weights.read_model(tmp_path / "warmup" / "fold-0.safetensors")
-    end, _ = weights.read_model(tmp_path / "fold-0.safetensors")
+    start, _ = read_model(tmp_path / "warmup" / "fold-0.safetensors")
+    end, _ = read_model(tmp_path / "fold-0.safetensors")
     first = next(iter(encoder.state_dict()))
     for name, value in encoder.state_dict().items():
         assert torch.equal(start[f"encoder.{name}"], value), name
@@ -574,7 +576,7 @@ TWO = """
 import runpy, sys
 sys.path.insert(0, {scripts!r})
 import torch
-from eaves import devices
+from eaves.compute import devices
 devices.choose = lambda count: [torch.device("cpu")] * count
 if __name__ == "__main__":
     runpy.run_path({scripts!r} + "/train.py", run_name="__main__")
@@ -613,7 +615,7 @@ def test_what_was_trained_before_is_taken_from_the_cache(toy_run, tmp_path):
     assert trained(snakemake(tmp_path, overlay=OVERLAY)) == 0
     noted = (tmp_path / "results" / "provenance.json").read_text()
     assert noted == (toy_run.results / "provenance.json").read_text()
-    assert not [path for path in (HOUSE, Path.home(), tmp_path, toy_run.folder) if str(path) in noted]
+    assert not [path for path in (PROJECT_ROOT, Path.home(), tmp_path, toy_run.folder) if str(path) in noted]
     first = (tmp_path / "results" / "models" / "fold-0.safetensors").read_bytes()
     assert first == (toy_run.results / "models" / "fold-0.safetensors").read_bytes()
     other = OVERLAY | {"train": OVERLAY["train"] | {"lr": 0.002}}

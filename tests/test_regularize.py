@@ -7,11 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
-from toy import HOUSE, read, scene
+from toy import PROJECT_ROOT, read, scene
 
-from eaves.deviation import stays_near
-from eaves.outlines import polygons
-from eaves.regularize import edges_of, filled, regularize
+from eaves.vector.polygonize import polygons
+from eaves.walls.deviation import stays_near
+from eaves.walls.regularize import edges_of, filled, regularize
 
 HALF_METRE = np.array([[0.5, 0], [0, -0.5]])
 
@@ -136,11 +136,12 @@ def test_generated_towns():
     assert fitted.mean() > 0.9
 
 
-@pytest.mark.skipif(
-    not (HOUSE.parent / "shared" / "tiles" / "AUT_Tile_001_GTI.tif").exists(), reason="the real tiles are not here"
-)
+REAL = PROJECT_ROOT.parent / "shared" / "tiles"
+
+
+@pytest.mark.skipif(not (REAL / "AUT_Tile_001_GTI.tif").exists(), reason="the real tiles are not here")
 def test_a_real_tile():
-    labels = read(HOUSE.parent / "shared" / "tiles" / "AUT_Tile_001_GTI.tif").astype(np.int32)
+    labels = read(PROJECT_ROOT.parent / "shared" / "tiles" / "AUT_Tile_001_GTI.tif").astype(np.int32)
     assert_keeps_the_promises(labels, 1.0)
 
 

@@ -8,12 +8,13 @@ import pytest
 from rasterio import Affine
 from toy import CONFIG, GRID, HEIGHT_NODATA, SCRIPTS, read, run, scene, write_raster, write_tile
 
-from eaves import grids, rasters, submission
-from eaves.errors import InputError
+from eaves.core.errors import InputError
+from eaves.metrics.challenge import overall, score_tile
 from eaves.metrics.figures import figures, pooled
+from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
-from eaves.pairs import Pairs
-from eaves.scoring import overall, score_tile
+from eaves.raster import geotiff, grids
+from eaves.urban3d import text_format
 
 SEEDS = {"JAX_Tile_004": 4, "TAM_Tile_003": 9}  # of scenes with uncertain buildings and holes in their heights
 NAMES = tuple(SEEDS)
@@ -86,9 +87,9 @@ def test_folders_with_the_challenges_names(tiles, tmp_path):
 def test_text_files_on_both_sides_score_as_the_folders(tiles, tmp_path):
     made = [scene(seed) for seed in SEEDS.values()]
     truths = [(name, one.truth, one.dsm == HEIGHT_NODATA) for name, one in zip(NAMES, made, strict=True)]
-    submission.write(tmp_path / "truth.txt", truths)
+    text_format.write(tmp_path / "truth.txt", truths)
     solution = ((name, found_on(scene(seed).truth, seed)) for name, seed in reversed(SEEDS.items()))
-    submission.write(tmp_path / "solution.txt", solution)
+    text_format.write(tmp_path / "solution.txt", solution)
     rules = ["--rules", "provisional", "--iou-threshold", "0.45"]
     given = ["--truth", tmp_path / "truth.txt", "--solution", tmp_path / "solution.txt", "--json", tmp_path / "s.json"]
     score(*given, *rules)
@@ -197,7 +198,7 @@ def test_a_solution_at_fault_is_named(tmp_path, solution, profile, said):
 
 def test_a_text_file_of_another_size_is_named(tmp_path):
     write_raster(tmp_path / "truth" / "a.tif", LABELS)
-    submission.write(tmp_path / "s.txt", {"a": LABELS[:4]})
+    text_format.write(tmp_path / "s.txt", {"a": LABELS[:4]})
     with pytest.raises(InputError, match=r"s.txt: tile a: 10 x 4 px, not 10 x 8 px as \S+a.tif"):
         Pairs(tmp_path / "truth", tmp_path / "s.txt").read("a")
 
@@ -316,9 +317,9 @@ def test_help_shows_how_and_bad_options_are_refused(tmp_path):
 )
 def test_edges_of_pixels_in_metres(tmp_path, crs, transform, edge_m):
     path = write_raster(tmp_path / "a.tif", LABELS, crs=crs, transform=transform)
-    assert grids.pixel_edge_m(rasters.grid(path)) == pytest.approx(edge_m, rel=1e-3)
+    assert grids.pixel_edge_m(geotiff.grid(path)) == pytest.approx(edge_m, rel=1e-3)
 
 
 def test_edges_of_pixels_are_not_known_without_a_crs(tmp_path):
     write_raster(tmp_path / "a.tif", LABELS, crs=None)
-    assert grids.pixel_edge_m(rasters.grid(tmp_path / "a.tif")) is None
+    assert grids.pixel_edge_m(geotiff.grid(tmp_path / "a.tif")) is None

@@ -8,10 +8,10 @@ import pytest
 import rasterio
 from toy import CONFIG, GRID, SCRIPTS, read, run, write_raster
 
-from eaves import probabilities
-from eaves.errors import InputError
-from eaves.instances import separate
-from eaves.tiles import NODATA
+from eaves.core.errors import InputError
+from eaves.separation.watershed import separate
+from eaves.tiles import probabilities
+from eaves.tiles.prepared import NODATA
 
 CONFIGURED = {name: CONFIG["separate"][name] for name in ("low", "high", "min_seed_px", "min_area_px", "strict")}
 

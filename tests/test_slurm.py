@@ -18,7 +18,7 @@ import pytest
 import slurm_cluster
 import yaml
 from slurm_cluster import GPUS, SlurmCluster
-from toy import HOUSE, OVERLAY, environment, merged, snakemake
+from toy import OVERLAY, PROJECT_ROOT, environment, merged, snakemake
 
 FOLDS = 5
 WITH_CARD = ("warmup.py", "train.py", "predict.py")
@@ -33,7 +33,7 @@ TINY = merged(
 )
 # A toy of seconds: SLURM is asked often. Accounting needs a database; without one, jobs are followed by squeue.
 HURRY = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1")
-PROFILE = ("--profile", HOUSE / "profiles" / "slurm", "--max-threads", "1", *HURRY)
+PROFILE = ("--profile", PROJECT_ROOT / "profiles" / "slurm", "--max-threads", "1", *HURRY)
 
 pytestmark = [
     pytest.mark.cluster,
@@ -143,7 +143,7 @@ def eventful(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("on-slurm")
     (folder / "overlay.yaml").write_text(yaml.safe_dump(TINY))
     cache = tmp_path_factory.mktemp("folds-of-slurm")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", folder]
     command += [*PROFILE, "--configfile", folder / "overlay.yaml"]
     told = environment() | cluster.environment | {"EAVES_FOLD_CACHE": str(cache)}
     del told["CUDA_VISIBLE_DEVICES"]  # SLURM's to set
@@ -151,7 +151,9 @@ def eventful(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) ->
     at_home = tmp_path_factory.mktemp("at-home")
     done = ThreadPoolExecutor(1).submit(snakemake, at_home, overlay=TINY)
     with (folder / "run.log").open("wb") as log:
-        main = subprocess.Popen(list(map(str, command)), cwd=HOUSE, env=told, stdout=log, stderr=subprocess.STDOUT)
+        main = subprocess.Popen(
+            list(map(str, command)), cwd=PROJECT_ROOT, env=told, stdout=log, stderr=subprocess.STDOUT
+        )
         run = Run(folder, cluster, main)
         watcher = threading.Thread(target=run.watch)
         watcher.start()
@@ -236,10 +238,15 @@ def test_weights_and_scores_are_those_of_a_local_run_bit_for_bit(eventful):
 
 def test_nothing_is_left_to_do_and_the_folds_are_in_the_cache(eventful):
     run = eventful["run"]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", run.folder]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", run.folder]
     command += [*PROFILE, "--configfile", run.folder / "overlay.yaml", "-n"]
     again = subprocess.run(
-        list(map(str, command)), cwd=HOUSE, env=eventful["environment"], capture_output=True, text=True, check=False
+        list(map(str, command)),
+        cwd=PROJECT_ROOT,
+        env=eventful["environment"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "Nothing to be done" in again.stdout + again.stderr
     assert len(list(eventful["cache"].glob("*.safetensors"))) == 2 * FOLDS

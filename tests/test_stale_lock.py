@@ -6,13 +6,13 @@ import sys
 import pytest
 from toy import SCRIPTS
 
-from eaves import stale_lock
+from eaves.workflow import stale_lock
 
 HOLD = f"""
 import sys, time
 sys.path.insert(0, {str(SCRIPTS)!r})
 from pathlib import Path
-from eaves import stale_lock
+from eaves.workflow import stale_lock
 print(stale_lock.remove_if_stale(Path(sys.argv[1])), flush=True)
 subprocess = __import__("subprocess").Popen(["sleep", "60"])
 time.sleep(60)

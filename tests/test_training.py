@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from toy import CONFIG
 
-from eaves import augment, checkpoints, training
-from eaves.batches import Batch, Sampler
-from eaves.crops import Tile
-from eaves.engine import Engine
-from eaves.errors import InputError
-from eaves.run import Phase, Run
+from eaves.core.errors import InputError
+from eaves.tiles.crops import Tile
+from eaves.training import augment, checkpoints, loop
+from eaves.training.job import Phase, Run
+from eaves.training.sampler import Batch, Sampler
+from eaves.training.step import Engine
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -111,7 +111,7 @@ def test_statistics_come_from_all_micro_batches_or_from_the_first(tmp_path, batc
 
 def test_a_network_learns_what_can_be_learnt(tmp_path):
     phases = [Phase("main", 6, 0.02, 1.0, 1.0), Phase("final", 2, 0.002, 1.5, 0.5)]
-    history = training.train(network(), run_of(tmp_path, phases, crops_per_tile=8), CPU)
+    history = loop.train(network(), run_of(tmp_path, phases, crops_per_tile=8), CPU)
     assert [row["phase"] for row in history] == ["main"] * 6 + ["final"] * 2
     assert [row["lr"] for row in history] == [0.02] * 6 + [0.002] * 2
     assert [row["epoch"] for row in history] == list(range(1, 9))
@@ -126,9 +126,9 @@ def test_the_best_epoch_of_the_last_phase_is_kept(tmp_path, monkeypatch):
         states.append(deepcopy(engine.network.state_dict()))
         return {"val_loss": next(losses), "val_dice": 0.5}
 
-    monkeypatch.setattr(training, "_validate", validate)
+    monkeypatch.setattr(loop, "_validate", validate)
     net = network()
-    training.train(net, run_of(tmp_path, [replace(MAIN, epochs=2), replace(MAIN, name="final", epochs=3)]), CPU)
+    loop.train(net, run_of(tmp_path, [replace(MAIN, epochs=2), replace(MAIN, name="final", epochs=3)]), CPU)
     kept = [all(torch.equal(state[name], tensor) for name, tensor in net.state_dict().items()) for state in states]
     assert kept == [False, False, False, True, False]
 
@@ -136,9 +136,9 @@ def test_the_best_epoch_of_the_last_phase_is_kept(tmp_path, monkeypatch):
 def test_with_nothing_held_out_the_last_epoch_is_kept(tmp_path):
     phases = [Phase("main", 3, 0.02, 1.0, 1.0)]
     with_some, without = network(), network()
-    history = training.train(without, run_of(tmp_path / "without", phases, held_out=()), CPU)
+    history = loop.train(without, run_of(tmp_path / "without", phases, held_out=()), CPU)
     assert all(np.isnan(row["val_loss"]) for row in history)
-    scored = training.train(with_some, run_of(tmp_path, phases), CPU)
+    scored = loop.train(with_some, run_of(tmp_path, phases), CPU)
     assert min(scored, key=lambda row: row["val_loss"])["epoch"] == 3
     for one, other in zip(without.parameters(), with_some.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -146,7 +146,7 @@ def test_with_nothing_held_out_the_last_epoch_is_kept(tmp_path):
 
 def test_no_epochs_change_nothing(tmp_path):
     net = network()
-    assert training.train(net, run_of(tmp_path, [replace(MAIN, epochs=0)]), CPU) == []
+    assert loop.train(net, run_of(tmp_path, [replace(MAIN, epochs=0)]), CPU) == []
     for one, other in zip(net.parameters(), network().parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -155,7 +155,7 @@ def test_no_epochs_change_nothing(tmp_path):
 def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeypatch, stopped_after):
     phases = [Phase("main", 1, 0.02, 1.0, 1.0), Phase("final", 2, 0.3, 1.5, 0.5)]  # of six steps an epoch
     whole, first, second = network(), network(), network(seed=2)
-    history = training.train(whole, run_of(tmp_path / "whole", phases), CPU)
+    history = loop.train(whole, run_of(tmp_path / "whole", phases), CPU)
 
     run = run_of(tmp_path / "stopped", phases, minutes=0)
     saved = []
@@ -170,8 +170,8 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save", stop)
         with pytest.raises(KeyboardInterrupt):
-            training.train(first, run, CPU)
-    assert training.train(second, run, CPU) == history
+            loop.train(first, run, CPU)
+    assert loop.train(second, run, CPU) == history
     for (name, one), other in zip(whole.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(one, other), name
 
@@ -180,21 +180,21 @@ def test_a_checkpoint_is_written_after_so_many_steps(tmp_path, monkeypatch):
     places = []
     monkeypatch.setattr(checkpoints, "save", lambda _, state, run: places.append(state["progress"]["step"]))
     run = run_of(tmp_path, [Phase("main", 2, 0.02, 1.0, 1.0)], minutes=60)  # of six steps an epoch
-    training.train(network(), replace(run, checkpoint_steps=4), CPU)
+    loop.train(network(), replace(run, checkpoint_steps=4), CPU)
     assert places == [4, 4, 0]  # and at the end
 
 
 def test_a_checkpoint_keeps_how_many_crops_are_computed_at_a_time(tmp_path):
     run = run_of(tmp_path, micro_batch=4)
-    training.train(network(), run, CPU)
+    loop.train(network(), run, CPU)
     assert checkpoints.load(run.checkpoint, run.identity)["sample"] == run.sampler.sample
 
 
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
     run = run_of(tmp_path, minutes=0)
-    training.train(network(), run, CPU)
-    again = training.train(network(), replace(run, identity="other settings"), CPU)
-    assert again == training.train(network(), run_of(tmp_path / "elsewhere"), CPU)
+    loop.train(network(), run, CPU)
+    again = loop.train(network(), replace(run, identity="other settings"), CPU)
+    assert again == loop.train(network(), run_of(tmp_path / "elsewhere"), CPU)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_tiles(tmp_path):
@@ -203,4 +203,4 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_tiles(tmp_path):
         net[3].bias[:] = float("nan")
     said = r"the loss is nan in epoch 1, step 1, on tile-\d.*; look at these tiles, or lower"
     with pytest.raises(InputError, match=said):
-        training.train(net, run_of(tmp_path), CPU)
+        loop.train(net, run_of(tmp_path), CPU)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from eaves import challenge, meter, transfer
-from eaves.errors import InputError
-from eaves.meter import Meter
-from eaves.store import Item, Store
-from eaves.transfer import Transfer
+from eaves.core import meter
+from eaves.core.errors import InputError
+from eaves.core.meter import Meter
+from eaves.urban3d import catalogue, transfer
+from eaves.urban3d.object_store import Item, Store
+from eaves.urban3d.transfer import Transfer
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -112,6 +113,6 @@ def test_the_line_tells_files_bytes_rate_and_time_left(monkeypatch):
 def test_a_key_that_leads_out_of_the_folder_is_refused():
     for key in ("p/../../A_RGB.tif", "p//etc/A_RGB.tif"):
         with pytest.raises(InputError, match="leads out of the folder"):
-            challenge.tile_files([Item(key, 1, "e")], "p/")
-    (found,) = challenge.tile_files([Item("p/Inputs/A_rgb.TIF", 1, "e"), Item("p/Inputs/A.txt", 1, "e")], "p/")
+            catalogue.tile_files([Item(key, 1, "e")], "p/")
+    (found,) = catalogue.tile_files([Item("p/Inputs/A_rgb.TIF", 1, "e"), Item("p/Inputs/A.txt", 1, "e")], "p/")
     assert (found.tile, found.kind, found.path) == ("A", "RGB", Path("Inputs/A_rgb.TIF"))

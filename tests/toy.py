@@ -17,12 +17,12 @@ import rasterio
 import yaml
 from rasterio import Affine
 
-from eaves.discovery import TileFiles
-from eaves.scenes import Scene, make_scene
+from eaves.tiles.discovery import TileFiles
+from towns import Scene, make_scene
 
-HOUSE = Path(__file__).resolve().parents[1]
-SCRIPTS = HOUSE / "workflow" / "scripts"
-CONFIG = yaml.safe_load((HOUSE / "config.yaml").read_text())
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = PROJECT_ROOT / "workflow" / "scripts"
+CONFIG = yaml.safe_load((PROJECT_ROOT / "config.yaml").read_text())
 # Folds that this session has trained; never the user's own.
 _CACHE = tempfile.TemporaryDirectory(prefix="eaves-folds-")
 CACHE = Path(_CACHE.name)
@@ -98,13 +98,13 @@ def snakemake(
 ) -> subprocess.CompletedProcess:
     """Runs the workflow in a folder; one thread a job, so that two jobs on two cores do not wait for each other."""
     folder.mkdir(parents=True, exist_ok=True)
-    command: list[str | Path] = ["-m", "snakemake", "--snakefile", HOUSE / "Snakefile", "--directory", folder]
+    command: list[str | Path] = ["-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", folder]
     command += ["--cores", "2", "--max-threads", "1", *arguments]
     if overlay is not None:
         file = folder / "overlay.yaml"
         file.write_text(yaml.safe_dump(dict(overlay)))
         command += ["--configfile", file]
-    return run(*command, cwd=HOUSE, env=environment(cache))
+    return run(*command, cwd=PROJECT_ROOT, env=environment(cache))
 
 
 def environment(cache: Path = CACHE) -> dict[str, str]:

@@ -16,7 +16,9 @@ rule fingerprints:
         "results/logs/fingerprints.log",
     threads: 1
     params:
-        scripts=[f"{path.stem} {code(path.name)}" for path in sorted((HOUSE / "workflow" / "scripts").glob("*.py"))],
+        scripts=[
+            f"{path.stem} {code(path.name)}" for path in sorted((PROJECT_ROOT / "workflow" / "scripts").glob("*.py"))
+        ],
     shell:
         'python "$SCRIPTS"/fingerprints.py --output {output:q} --log {log:q}'
 

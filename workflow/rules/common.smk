@@ -13,12 +13,18 @@ from snakemake.logging import logger
 # Planning makes millions of objects that stay. Looking through them for garbage at every turn takes a quarter of the time.
 gc.set_threshold(10_000_000)
 
-HOUSE = Path(workflow.basedir)
-sys.path.insert(0, str(HOUSE / "workflow" / "scripts"))
+PROJECT_ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(PROJECT_ROOT / "workflow" / "scripts"))
 
-from eaves import IN_RUN, discovery, fingerprint as prints, fold_cache, main_process, settings as blocks, stale_lock
-from eaves.errors import InputError
-from eaves.job_environment import JOB_ENVIRONMENT
+from eaves import IN_RUN
+from eaves.core import config as configuration
+from eaves.core.errors import InputError
+from eaves.models.folder import find_models
+from eaves.tiles import discovery, generated
+from eaves.tiles.batches import assign_batches
+from eaves.training import fold_cache
+from eaves.workflow import code_hash, main_process, stale_lock
+from eaves.workflow.job_environment import JOB_ENVIRONMENT
 
 # Whether results lie in an object store, and jobs are given copies of what they read.
 IN_STORE = workflow.storage_settings.default_storage_provider is not None
@@ -31,12 +37,12 @@ os.environ.update(
     # Jobs share a terminal: each of their lines there names the job.
     **{IN_RUN: "1"},
     # Where the scripts are, for the rules' commands; the working folder may be another (snakemake --directory).
-    SCRIPTS=os.path.relpath(HOUSE / "workflow" / "scripts"),
+    SCRIPTS=os.path.relpath(PROJECT_ROOT / "workflow" / "scripts"),
 )
 # Jobs' own processes keep to what Snakemake does.
 INTERRUPTS = main_process.install(logger) if workflow.is_main_process else None
 # What was given by --config came as text.
-config.update(blocks.laid_over(config, blocks.with_types(workflow.config_settings.config)))
+config.update(configuration.laid_over(config, configuration.with_types(workflow.config_settings.config)))
 # A run that was killed is taken up by the next one, without `snakemake --unlock`.
 stale_lock.remove_if_stale(Path(".snakemake"))
 for _name, _value in JOB_ENVIRONMENT.items():
@@ -54,13 +60,13 @@ def raw_folder(set_name):
 def tiles_of(set_name):
     """The raw files of each tile of a set, `train` or `test`: generated ones, or what is in the user's folder."""
     if config["scenes"]:
-        return discovery.planned(raw_folder(set_name), set_name, config["scenes"][set_name])
+        return generated.planned(raw_folder(set_name), set_name, config["scenes"][set_name])
     return discovery.find(raw_folder(set_name), truth_needed=set_name == "train")
 
 
 def check_everything():
     """Checks configuration and tiles before the DAG is built; every fault is one line."""
-    blocks.check(config)
+    configuration.check(config)
     if config["models"]:
         check_no_training_here()
         return {"test": tiles_of("test")}
@@ -82,7 +88,7 @@ def check_no_training_here():
 def model_files():
     """The models that predict the test tiles: one per fold, or those of the user's folder."""
     if config["models"]:
-        return [str(path) for path in discovery.find_models(Path(config["models"]))]
+        return [str(path) for path in find_models(Path(config["models"]))]
     return [f"results/models/fold-{fold}.safetensors" for fold in FOLDS]
 
 
@@ -107,7 +113,7 @@ SETS = sorted(TILES, reverse=True)
 BATCHES = {
     f"{set_name}-{batch}": members
     for set_name in SETS
-    for batch, members in discovery.batches(list(TILES[set_name]), config["tiles"]["batch"]).items()
+    for batch, members in assign_batches(list(TILES[set_name]), config["tiles"]["batch"]).items()
 }
 NAMES = {set_name: list(TILES[set_name]) for set_name in SETS}
 ALL_TILES = [tile for set_name in SETS for tile in NAMES[set_name]]
@@ -137,7 +143,7 @@ def settings(*names):
 @functools.cache
 def code(script):
     """The fingerprint of a script and what it uses, for a rule's params: changed code reruns, a comment doesn't."""
-    return prints.fingerprint(HOUSE / "workflow" / "scripts" / script)
+    return code_hash.code_hash(PROJECT_ROOT / "workflow" / "scripts" / script)
 
 
 def images(tiles):

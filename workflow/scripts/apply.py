@@ -18,9 +18,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eaves import console, discovery, settings
-from eaves.errors import InputError
-from eaves.files import whole
+from eaves.core import cli, config
+from eaves.core.errors import InputError
+from eaves.core.files import atomic_write
+from eaves.models.folder import find_models
+from eaves.tiles import discovery
 
 import yaml
 
@@ -32,24 +34,24 @@ SUMMARY = Path(__file__).with_name("summary.py")
 def main(arguments: argparse.Namespace) -> None:
     """Checks what was given, runs Snakemake in the folder, and sums up what came out, whatever has failed beside it."""
     out = arguments.out or APPLIED / absolute(arguments.tiles).name
-    given = settings.from_command_line(pairs(arguments.config))
+    given = config.from_command_line(pairs(arguments.config))
     if named := sorted({"models", "tiles", "scenes"} & set(given)):
         raise InputError(f"--config {named[0]}: models and tiles are given by --models and --tiles, not as settings")
     of = {"models": seen_from(out, arguments.models), "tiles": {"test": seen_from(out, arguments.tiles)}}
-    settings.in_use([], settings.laid_over(given, of))
-    discovery.find_models(arguments.models)
+    config.in_use([], config.laid_over(given, of))
+    find_models(arguments.models)
     discovery.find(arguments.tiles, truth_needed=False)
     keep_apart(out, of)
-    with whole(out / SETTINGS) as temporary:
-        temporary.write_text(yaml.safe_dump(settings.laid_over(given, of), allow_unicode=True))
+    with atomic_write(out / SETTINGS) as temporary:
+        temporary.write_text(yaml.safe_dump(config.laid_over(given, of), allow_unicode=True))
 
-    command = ["-m", "snakemake", "--snakefile", settings.ROOT / "Snakefile", "--directory", out]
+    command = ["-m", "snakemake", "--snakefile", config.ROOT / "Snakefile", "--directory", out]
     command += ["--cores", arguments.cores, "--configfile", out / SETTINGS, *arguments.snakemake]
     signal.signal(
         signal.SIGINT, lambda *_: None
     )  # a terminal's Ctrl-C reaches Snakemake, too, which ends in good order
     status = run(*command)
-    if status != console.INTERRUPTED and not {"-n", "--dry-run"} & set(arguments.snakemake):
+    if status != cli.INTERRUPTED and not {"-n", "--dry-run"} & set(arguments.snakemake):
         status = max(status, run(SUMMARY, out / "results", "--models", arguments.models))
     sys.exit(status)
 
@@ -108,11 +110,11 @@ def run(*command: str | Path) -> int:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models, *.safetensors")
     parser.add_argument("--tiles", type=Path, required=True, help="folder of tiles, <tile>_RGB.tif, _DSM.tif, _DTM.tif")
     parser.add_argument("--out", type=Path, help="folder for the results (default: as said above)")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings, e.g. separate.low=0.4")
     parser.add_argument("--cores", default="all", help="how many processor cores (default: all)")
     known, others = parser.parse_known_args()
-    console.run(main, argparse.Namespace(**vars(known), snakemake=others))
+    cli.run(main, argparse.Namespace(**vars(known), snakemake=others))

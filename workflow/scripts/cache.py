@@ -13,9 +13,9 @@ import argparse
 import time
 from pathlib import Path
 
-from eaves import console
-from eaves.errors import InputError
-from eaves.fold_cache import default_folder, entries, remove
+from eaves.core import cli
+from eaves.core.errors import InputError
+from eaves.training.fold_cache import default_folder, entries, remove
 
 import pandas as pd
 
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
         for leftover in folder.glob(".part.*"):  # of a process that was killed while it wrote
             leftover.unlink()
     if unwanted.any():
-        console.LOG.info("removed %d of %d entries", unwanted.sum(), len(table))
+        cli.LOG.info("removed %d of %d entries", unwanted.sum(), len(table))
     table = table[~unwanted]
     if len(table):
         shown = table.assign(
@@ -51,13 +51,13 @@ def main(arguments: argparse.Namespace) -> None:
             trained=pd.to_datetime(table["trained_s"], unit="s").dt.strftime("%Y-%m-%d %H:%M"),
         )
         print(shown[["key", "trained", "MB", "stage", "fold", "network", "epochs", "val_loss"]].to_string(index=False))
-    console.LOG.info("%d entries, %.1f MB in %s", len(table), table["bytes"].sum() / 1e6, folder)
+    cli.LOG.info("%d entries, %.1f MB in %s", len(table), table["bytes"].sum() / 1e6, folder)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--folder", type=Path, help="the cache (default: as said above)")
     parser.add_argument("--remove", nargs="+", default=[], metavar="KEY", help="beginnings of keys")
     parser.add_argument("--older-than", type=float, metavar="DAYS", help="remove what was trained before that")
     parser.add_argument("--clear", action="store_true", help="remove everything")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from eaves import console
-from eaves.csv_tables import read_table
-from eaves.files import whole
+from eaves.core import cli
+from eaves.core.files import atomic_write
+from eaves.core.tables import read_table
 
 import pandas as pd
 
@@ -13,12 +13,12 @@ import pandas as pd
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables and writes them as one."""
     table = pd.concat([read_table(path, buildings="Int64") for path in arguments.tables])
-    with whole(arguments.output) as temporary:
+    with atomic_write(arguments.output) as temporary:
         table.sort_values(["set", "tile"]).to_csv(temporary, index=False)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="tiles.csv")
     parser.add_argument("tables", type=Path, nargs="+", help="tables that prepare.py wrote")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

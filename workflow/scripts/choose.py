@@ -11,21 +11,22 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eaves import console, pictures, settings
-from eaves.choice import choose, cross_validate, f_scores, mean_over_tiles, read_counts
-from eaves.csv_tables import read_table
-from eaves.errors import InputError
-from eaves.files import whole
-from eaves.heatmaps import draw
-from eaves.search import COUNTS
-from eaves.thresholds import Thresholds, combinations
+from eaves.core import cli, config
+from eaves.core.errors import InputError
+from eaves.core.files import atomic_write
+from eaves.core.tables import read_table
+from eaves.plots import overview
+from eaves.plots.thresholds import draw
+from eaves.separation.grid_search import COUNTS
+from eaves.separation.selection import choose, cross_validate, f_scores, mean_over_tiles, read_counts
+from eaves.separation.thresholds import Thresholds, combinations
 
 import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables; writes surface.csv, chosen.json and surface.png."""
-    blocks = settings.section(arguments.settings, "separate", "tune", "score")
+    blocks = config.section(arguments.settings, "separate", "tune", "score")
     searched = combinations(blocks["tune"], blocks["separate"])
     tolerance = blocks["tune"]["tolerance"]
     configured = Thresholds(*(blocks["separate"][name] for name in Thresholds._fields))
@@ -59,13 +60,13 @@ def main(arguments: argparse.Namespace) -> None:
         "combinations": len(searched),
         "rules": {name: blocks["score"][name] for name in ("iou_threshold", "rules")},
     }
-    with whole(arguments.folder / "surface.csv") as temporary:
+    with atomic_write(arguments.folder / "surface.csv") as temporary:
         surface.rename(columns={"scored": "tiles"}).to_csv(temporary, index=False, float_format="%.6f")
-    pictures.write(arguments.folder / "surface.png", draw(surface, searched[after], configured, notes(report)))
-    with whole(arguments.folder / "chosen.json") as temporary:
+    overview.write(arguments.folder / "surface.png", draw(surface, searched[after], configured, notes(report)))
+    with atomic_write(arguments.folder / "chosen.json") as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     for line in notes(report):
-        console.LOG.info("%s", line)
+        cli.LOG.info("%s", line)
 
 
 def notes(report: dict[str, Any]) -> list[str]:
@@ -84,9 +85,9 @@ def notes(report: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--folds", type=Path, required=True, help="folds.csv: the choice is cross-validated by them")
     parser.add_argument("--folder", type=Path, required=True, help="where surface.csv, surface.png and chosen.json go")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("tables", type=Path, nargs="+", help="tables that tune.py wrote")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eaves import challenge, console, transfer
-from eaves.errors import InputError
-from eaves.store import Store
-from eaves.transfer import Transfer
-from eaves.write_faults import in_words
+from eaves.core import cli
+from eaves.core.errors import InputError
+from eaves.core.write_errors import in_words
+from eaves.urban3d import catalogue, transfer
+from eaves.urban3d.object_store import Store
+from eaves.urban3d.transfer import Transfer
 
 from filelock import FileLock, Timeout
 
@@ -36,13 +37,13 @@ def main(arguments: argparse.Namespace) -> None:
         retries=arguments.retries,
     )
     wanted, faults = [], []
-    for part in sorted(set(arguments.parts), key=list(challenge.PARTS).index):
+    for part in sorted(set(arguments.parts), key=list(catalogue.PARTS).index):
         files = chosen_files(store, part, arguments)
-        faults += challenge.missing(files, part)
+        faults += catalogue.missing(files, part)
         wanted += [Transfer(file.item, arguments.to / part / file.path) for file in files]
         tiles = len({file.tile for file in files})
         size = in_words(sum(file.item.size for file in files))
-        console.LOG.info("%s: %d tiles, %d files, %s, into %s", part, tiles, len(files), size, arguments.to / part)
+        cli.LOG.info("%s: %d tiles, %d files, %s, into %s", part, tiles, len(files), size, arguments.to / part)
     if not wanted:
         raise InputError(f"--tiles: no tile is called {' or '.join(arguments.tiles)}; --dry-run shows their names")
     if arguments.dry_run:
@@ -53,13 +54,13 @@ def main(arguments: argparse.Namespace) -> None:
         raise InputError("\n".join(f"{fault}: {store.place} does not have it; leave the tile out" for fault in faults))
 
 
-def chosen_files(store: Store, part: str, arguments: argparse.Namespace) -> list[challenge.TileFile]:
+def chosen_files(store: Store, part: str, arguments: argparse.Namespace) -> list[catalogue.TileFile]:
     """Lists a part's files, of the tiles asked for."""
-    prefix = challenge.prefix_of(part, arguments.prefix)
-    files = challenge.tile_files(store.files(prefix), prefix)
+    prefix = catalogue.prefix_of(part, arguments.prefix)
+    files = catalogue.tile_files(store.files(prefix), prefix)
     if not files:
         raise InputError(f"s3://{store.bucket}/{prefix}: no tiles there; check --endpoint, --bucket and --prefix")
-    return challenge.chosen(files, arguments.tiles, arguments.limit)
+    return catalogue.chosen(files, arguments.tiles, arguments.limit)
 
 
 def show(wanted: list[Transfer]) -> None:
@@ -78,11 +79,11 @@ def bring(wanted: list[Transfer], store: Store, arguments: argparse.Namespace) -
         lacking = transfer.lacking(wanted, store, arguments.jobs)
         for item, path in lacking:
             if path.exists():
-                console.LOG.info("%s: not as on the store (%s); is fetched again", path, item.key)
+                cli.LOG.info("%s: not as on the store (%s); is fetched again", path, item.key)
         transfer.check_space(lacking, arguments.to)
         transfer.fetch(lacking, store, arguments.jobs, arguments.retries)
     size = in_words(sum(item.size for item, _ in lacking))
-    console.LOG.info("%d files verified, %d of them fetched (%s)", len(wanted), len(lacking), size)
+    cli.LOG.info("%d files verified, %d of them fetched (%s)", len(wanted), len(lacking), size)
 
 
 @contextmanager
@@ -108,8 +109,8 @@ def count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
-    parser.add_argument("--parts", nargs="+", choices=challenge.PARTS, default=["train", "test"], help="%(default)s")
+    parser = cli.parser(__doc__)
+    parser.add_argument("--parts", nargs="+", choices=catalogue.PARTS, default=["train", "test"], help="%(default)s")
     parser.add_argument("--to", type=Path, default=Path("data"), help="folder; each part has one in it (%(default)s)")
     parser.add_argument(
         "--tiles", nargs="+", default=[], metavar="PATTERN", help="only tiles of such names, e.g. JAX_*"
@@ -119,9 +120,9 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=count, default=8, help="files at a time (%(default)s)")
     parser.add_argument("--retries", type=int, default=5, help="of a failed request or connection (%(default)s)")
     parser.add_argument("--endpoint", metavar="URL", help="of a mirror that speaks S3 (default: Amazon's)")
-    parser.add_argument("--bucket", default=challenge.BUCKET, help="%(default)s")
-    parser.add_argument("--prefix", default=challenge.PREFIX, help="folder of the parts (%(default)s)")
+    parser.add_argument("--bucket", default=catalogue.BUCKET, help="%(default)s")
+    parser.add_argument("--prefix", default=catalogue.PREFIX, help="folder of the parts (%(default)s)")
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument("--profile", help="whose AWS keys sign the requests (default: those found, if any)")
     keys.add_argument("--no-sign-request", action="store_true", help="use no keys, even where some are found")
-    console.run(main, parser.parse_args(), stopped="stopped; run the same command again to go on from here")
+    cli.run(main, parser.parse_args(), stopped="stopped; run the same command again to go on from here")

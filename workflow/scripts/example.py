@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import scenes
-from eaves import console, discovery, settings
-from eaves.errors import InputError
-from eaves.files import whole
+from eaves.core import cli, config
+from eaves.core.errors import InputError
+from eaves.core.files import atomic_write
+from eaves.tiles import discovery, generated
 
 import yaml
 from ruamel.yaml import YAML
 
-RECIPES = settings.ROOT / "workflow" / "recipes"
+RECIPES = config.ROOT / "workflow" / "recipes"
 OVERLAYS = (RECIPES / "quickstart.yaml", RECIPES / "example.yaml")
 TRUTH = ("GTI", "GTL")
 
@@ -28,16 +29,16 @@ def main(arguments: argparse.Namespace) -> None:
     """Generates the tiles, then changes the configuration."""
     recipe: dict[str, Any] = {}
     for path in OVERLAYS:
-        recipe = settings.laid_over(recipe, yaml.safe_load(path.read_text()))
+        recipe = config.laid_over(recipe, yaml.safe_load(path.read_text()))
     towns = recipe.pop("scenes")
-    wanted = {name: discovery.planned(arguments.data / name, name, towns[name]) for name in ("train", "test")}
+    wanted = {name: generated.planned(arguments.data / name, name, towns[name]) for name in ("train", "test")}
     for name, tiles in wanted.items():
         check_no_others(arguments.data / name, set(tiles))
     for name, tiles in wanted.items():
-        for tile in console.progress(list(tiles), f"generate {name}"):
+        for tile in cli.progress(list(tiles), f"generate {name}"):
             generate(tile, arguments.data / name, towns)
     change(arguments.configuration, recipe)
-    console.LOG.info(
+    cli.LOG.info(
         "%d training and %d test tiles are in %s, and a small recipe in %s (`git diff` shows it, `git checkout` takes "
         "it back). Now run one of:\n  snakemake --cores all --resources gpu=4\n  dvc repro\n"
         "  snakemake --profile profiles/slurm      on a cluster",
@@ -80,7 +81,7 @@ def change(file: Path, recipe: dict[str, Any]) -> None:
     )
     content = editor.load(file)
     lay_into(content, recipe)
-    with whole(file) as temporary, temporary.open("w") as stream:
+    with atomic_write(file) as temporary, temporary.open("w") as stream:
         editor.dump(content, stream)
 
 
@@ -94,7 +95,7 @@ def lay_into(content: dict[str, Any], overlay: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="where train/ and test/ are (%(default)s)")
     parser.add_argument("--configuration", type=Path, default=Path("config.yaml"), help="the file to change")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -7,25 +7,27 @@ the file holds no weights, and each fold's encoder starts at random.
 import argparse
 from pathlib import Path
 
-from eaves import console, model, settings, weights
+from eaves.core import cli, config
+from eaves.models.files import save_model
+from eaves.models.network import build
 
 from torch import nn
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Builds the network with them, which checks that they fit, and keeps the encoder's."""
-    block = settings.section(arguments.settings, "model")["model"]
+    block = config.section(arguments.settings, "model")["model"]
     if block["weights"] == "none":
-        weights.save_model(arguments.output, nn.Module(), block)
+        save_model(arguments.output, nn.Module(), block)
         return
-    network = model.build(block["encoder"], block["decoder"], 3, block["weights"], arguments.folder)
-    weights.save_model(arguments.output, network.encoder, block)
-    console.LOG.info("weights of %s (%s) in %s", block["encoder"], block["weights"], arguments.output)
+    network = build(block["encoder"], block["decoder"], 3, block["weights"], arguments.folder)
+    save_model(arguments.output, network.encoder, block)
+    cli.LOG.info("weights of %s (%s) in %s", block["encoder"], block["weights"], arguments.output)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="where they go, .safetensors")
     parser.add_argument("--folder", type=Path, help="where files lie that were downloaded elsewhere; looked at first")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -4,19 +4,19 @@ import argparse
 import json
 from pathlib import Path
 
-from eaves import console
-from eaves.files import whole
-from eaves.fingerprint import fingerprint
+from eaves.core import cli
+from eaves.core.files import atomic_write
+from eaves.workflow.code_hash import code_hash
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Writes one line per script of this folder."""
-    prints = {path.stem: fingerprint(path) for path in sorted(Path(__file__).parent.glob("*.py"))}
-    with whole(arguments.output) as temporary:
+    prints = {path.stem: code_hash(path) for path in sorted(Path(__file__).parent.glob("*.py"))}
+    with atomic_write(arguments.output) as temporary:
         temporary.write_text(json.dumps(prints, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="where they go, .json")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

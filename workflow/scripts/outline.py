@@ -20,10 +20,11 @@ import math
 from contextlib import ExitStack
 from pathlib import Path
 
-from eaves import console, layers, products
-from eaves.csv_tables import read_table
-from eaves.errors import InputError
-from eaves.outlines import outlines
+from eaves.core import cli
+from eaves.core.errors import InputError
+from eaves.core.tables import read_table
+from eaves.vector import formats, layers
+from eaves.vector.polygonize import outlines
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -38,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         wanted = table.loc[table["set"] == "test", "tile"].tolist()
     tiles = layers.find(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
     grids, faults = {}, []
-    for tile, files in console.progress(tiles.items(), "check"):
+    for tile, files in cli.progress(tiles.items(), "check"):
         try:
             grids[tile] = layers.check(files)
         except InputError as fault:
@@ -48,8 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
 
     found = left_out = 0
     with ExitStack() as files_made:
-        writers = [files_made.enter_context(products.created(path, grids)) for path in arguments.output]
-        for tile, files in console.progress(tiles.items(), "outline"):
+        writers = [files_made.enter_context(formats.open_writer(path, grids)) for path in arguments.output]
+        for tile, files in cli.progress(tiles.items(), "outline"):
             grid = grids[tile]
             frame = outlines(
                 layers.read_labels(files),
@@ -66,13 +67,13 @@ def main(arguments: argparse.Namespace) -> None:
                 write(kept)
             found += len(kept)
             left_out += len(frame) - len(kept)
-    console.LOG.info("%d outlines on %d tiles in %s", found, len(tiles), ", ".join(map(str, arguments.output)))
+    cli.LOG.info("%d outlines on %d tiles in %s", found, len(tiles), ", ".join(map(str, arguments.output)))
     if arguments.min_confidence:
-        console.LOG.info("%d buildings of a confidence below %g left out", left_out, arguments.min_confidence)
+        cli.LOG.info("%d buildings of a confidence below %g left out", left_out, arguments.min_confidence)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--labels", type=Path, required=True, help="folder of <tile>.tif or _GTI.tif: ids, 0 is ground")
     parser.add_argument("--heights", type=Path, help="folder of <tile>.tif, metres above ground; or of prepared tiles")
     parser.add_argument("--probabilities", type=Path, help="folder of <tile>.tif: probability of building, 0 to 1")
@@ -81,4 +82,4 @@ if __name__ == "__main__":
     parser.add_argument("--min-confidence", type=float, default=0, metavar="P", help="0 to 1 (default: 0, all)")
     parser.add_argument("--table", type=Path, help="tiles.csv: only the tiles of the set `test` are outlined")
     parser.add_argument("--output", type=Path, required=True, nargs="+", metavar="FILE", help="see above")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from eaves import console, pictures, rasters
+from eaves.core import cli
+from eaves.plots import overview
+from eaves.raster import geotiff
 
 import tifffile
 
@@ -17,17 +19,17 @@ def main(arguments: argparse.Namespace) -> None:
             (
                 tile,
                 tifffile.memmap(arguments.tiles / f"{tile}_image.tif", mode="r"),
-                rasters.read(truth) if truth.exists() else None,
-                rasters.read(arguments.buildings / f"{tile}.tif"),
+                geotiff.read(truth) if truth.exists() else None,
+                geotiff.read(arguments.buildings / f"{tile}.tif"),
             )
         )
-    pictures.write(arguments.output, pictures.overview(rows))
+    overview.write(arguments.output, overview.overview(rows))
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="the picture, .png")
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("names", nargs="+", help="names of the tiles")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

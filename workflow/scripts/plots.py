@@ -7,9 +7,9 @@ precision by recall at IoU 0.5. f_score_by_iou.csv: F by the IoU from which a bu
 import argparse
 from pathlib import Path
 
-from eaves import console
-from eaves.csv_tables import read_table
-from eaves.files import whole
+from eaves.core import cli
+from eaves.core.files import atomic_write
+from eaves.core.tables import read_table
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.models:
         made["losses"] = losses(arguments.warmups, arguments.models)
     for name, table in made.items():
-        with whole(arguments.folder / f"{name}.csv") as temporary:
+        with atomic_write(arguments.folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
 
 
@@ -46,10 +46,10 @@ def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--warmups", type=Path, nargs="*", default=[], help="losses of each fold's warm-up, .csv")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="losses of each fold's training, .csv")
     parser.add_argument("--by-iou", type=Path, required=True, help="by_iou.csv")
     parser.add_argument("--curve", type=Path, required=True, help="precision_recall.csv")
     parser.add_argument("--folder", type=Path, required=True, help="where the tables go")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -4,10 +4,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from eaves import console, devices, model, probabilities, rasters, settings
-from eaves.csv_tables import read_table
-from eaves.inference import count_windows, predict_strips
-from eaves.meter import Meter
+from eaves.compute import devices
+from eaves.core import cli, config
+from eaves.core.meter import Meter
+from eaves.core.tables import read_table
+from eaves.models.inference import count_windows, predict_strips
+from eaves.models.network import restore
+from eaves.raster import geotiff
+from eaves.tiles import probabilities
 
 import tifffile
 from torch import nn
@@ -15,41 +19,41 @@ from torch import nn
 
 def main(arguments: argparse.Namespace) -> dict[str, Any]:
     """Predicts each tile; models are loaded once. Says on what it computed."""
-    block = settings.section(arguments.settings, "predict")["predict"]
+    block = config.section(arguments.settings, "predict")["predict"]
     devices.make_repeatable(0, arguments.threads)
     device = devices.choose()[0]
     fold_of = None
     if arguments.folds:
         fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
-    grids = {path: rasters.grid(path) for path in arguments.images}
+    grids = {path: geotiff.grid(path) for path in arguments.images}
     windows = sum(count_windows(grid["height"], grid["width"], {"predict": block}) for grid in grids.values())
     meter = Meter("predict", windows, "windows")
     for image_file, grid in grids.items():
         tile = image_file.stem.removesuffix("_image")
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
-            network, recipe = model.restore(path)
+            network, recipe = restore(path)
             loaded[path] = devices.place(network, device).eval(), recipe
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
         pixels = tifffile.memmap(image_file, mode="r")
-        with rasters.created(
-            arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **rasters.PROBABILITY
+        with geotiff.create_raster(
+            arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **geotiff.PROBABILITY
         ) as out:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device, meter.add):
                 out.write(probabilities.rounded(strip), 1, window=((top, top + len(strip)), (0, grid["width"])))
     meter.close()
-    console.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
+    cli.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
     return devices.described(device, block["precision"], arguments.threads)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="one; with --folds all, in order")
     parser.add_argument("--folds", type=Path, help="folds.csv: each tile by the model of the fold that held it out")
     parser.add_argument("--folder", type=Path, required=True, help="where the probabilities go")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
     parser.add_argument("images", type=Path, nargs="+", help="prepared tiles, <tile>_image.tif")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -8,19 +8,19 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from eaves import console, settings
-from eaves.discovery import TileFiles
-from eaves.errors import InputError, WriteError
-from eaves.files import whole
-from eaves.ingest import prepare
-from eaves.tile_names import name_fault
+from eaves.core import cli, config
+from eaves.core.errors import InputError, WriteError
+from eaves.core.files import atomic_write
+from eaves.tiles.discovery import TileFiles
+from eaves.tiles.names import name_fault
+from eaves.tiles.prepare import prepare
 
 import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prepares each tile; faults are gathered."""
-    block = settings.section(arguments.settings, "prepare")["prepare"]
+    block = config.section(arguments.settings, "prepare")["prepare"]
     files = {
         given.pop("tile"): TileFiles(**{kind: Path(path) for kind, path in given.items()})
         for given in json.loads(arguments.files)
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     if faults := [f"--files: tile {tile!r}: {fault}" for tile in files if (fault := name_fault(tile))]:
         raise InputError("\n".join(faults))
     rows, faults = [], []
-    for tile in console.progress(sorted(files), "prepare"):
+    for tile in cli.progress(sorted(files), "prepare"):
         image, truth = (arguments.folder / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
         try:
             rows.append({"tile": tile, "set": arguments.set} | asdict(prepare(files[tile], image, truth, block)))
@@ -39,13 +39,13 @@ def main(arguments: argparse.Namespace) -> None:
     if faults:
         raise InputError("\n".join(faults))
     table = pd.DataFrame(rows).astype({"buildings": "Int64"})
-    with whole(arguments.table) as temporary:
+    with atomic_write(arguments.table) as temporary:
         table.to_csv(temporary, index=False)
-    console.LOG.info("prepared %d %s tiles", len(rows), arguments.set)
+    cli.LOG.info("prepared %d %s tiles", len(rows), arguments.set)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument(
         "--files", required=True, help='JSON: [{"tile": name, "rgb": path, "dsm": .., "dtm": .., "gti": ..}]'
     )
@@ -53,4 +53,4 @@ if __name__ == "__main__":
     parser.add_argument("--folder", type=Path, required=True, help="where the prepared tiles go")
     parser.add_argument("--table", type=Path, required=True, help="the table to write")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

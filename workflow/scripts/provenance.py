@@ -10,10 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-from eaves import console
-from eaves.files import whole
-from eaves.provenance import FORMAT, entries, gather
-from eaves.settings import CONFIG
+from eaves.core import cli
+from eaves.core.config import CONFIG
+from eaves.core.files import atomic_write
+from eaves.provenance.collect import FORMAT, entries, gather
 
 import yaml
 
@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     order_only = [tuple(pair.split(":", 1)) for pair in arguments.order_only]
     found = gather(arguments.ends, blocks, arguments.given, order_only)
     parts = entries(found)
-    with whole(arguments.output) as temporary, temporary.open("w") as out:
+    with atomic_write(arguments.output) as temporary, temporary.open("w") as out:
         out.write(f'{{\n"format": {FORMAT}')
         for name, part in parts.items():
             lines = (f"{json.dumps(key)}: {json.dumps(entry, sort_keys=True)}" for key, entry in part.items())
@@ -35,13 +35,13 @@ def main(arguments: argparse.Namespace) -> None:
             out.write("\n}")
         out.write("\n}\n")
     counts = ", ".join(f"{len(part)} {name}" for name, part in parts.items())
-    console.LOG.info("%s in %s", counts.replace(" raw", " raw files"), arguments.output)
+    cli.LOG.info("%s in %s", counts.replace(" raw", " raw files"), arguments.output)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="provenance.json")
     parser.add_argument("--given", nargs="*", default=[], help="files in results/ that no job need have made")
     parser.add_argument("--order-only", nargs="*", default=[], metavar="RULE:FILE", help="an input that is not read")
     parser.add_argument("ends", nargs="+", help="results, as Snakemake names them; and all that they come from")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

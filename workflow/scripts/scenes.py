@@ -9,10 +9,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from eaves import console, discovery, rasters, settings
-from eaves.errors import InputError
-from eaves.scenes import TOWNS, make_scene
-from eaves.tiles import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
+from eaves.core import cli, config
+from eaves.core.errors import InputError
+from eaves.raster import geotiff
+from eaves.tiles import generated
+from eaves.tiles.prepared import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
+from towns import TOWNS, make_scene
 
 import numpy as np
 from affine import Affine
@@ -27,10 +29,10 @@ TEST_SEEDS_START = 100_000  # training tiles' seeds stay below
 
 def main(arguments: argparse.Namespace) -> None:
     """Generates each tile named."""
-    scenes = settings.section(arguments.settings, "scenes")["scenes"]
-    for name in console.progress(arguments.tiles, "scenes"):
+    scenes = config.section(arguments.settings, "scenes")["scenes"]
+    for name in cli.progress(arguments.tiles, "scenes"):
         generate(name, arguments.folder, scenes)
-    console.LOG.info("generated %d tiles in %s", len(arguments.tiles), arguments.folder)
+    cli.LOG.info("generated %d tiles in %s", len(arguments.tiles), arguments.folder)
 
 
 def generate(name: str, folder: Path, scenes: dict[str, Any]) -> None:
@@ -49,19 +51,19 @@ def generate(name: str, folder: Path, scenes: dict[str, Any]) -> None:
     on_grid = {"crs": "EPSG:32617", "transform": transform, "width": scenes["size"], "height": scenes["size"]}
     classes = np.select([scene.truth > 0, scene.truth < 0], [GTL_BUILDING, GTL_UNCERTAIN], GTL_GROUND)
 
-    with rasters.created(
-        folder / f"{name}_RGB.tif", dtype="uint8", count=3, photometric="rgb", **on_grid, **rasters.COMPACT
+    with geotiff.create_raster(
+        folder / f"{name}_RGB.tif", dtype="uint8", count=3, photometric="rgb", **on_grid, **geotiff.COMPACT
     ) as out:
         out.write(np.moveaxis(scene.rgb, 2, 0))
     for kind, heights in (("DSM", scene.dsm), ("DTM", scene.dtm)):
-        rasters.write(folder / f"{name}_{kind}.tif", heights, on_grid, nodata=HEIGHT_NODATA, predictor=3)
-    rasters.write(folder / f"{name}_GTI.tif", np.abs(scene.truth).astype(np.uint16), on_grid)
-    rasters.write(folder / f"{name}_GTL.tif", classes.astype(np.uint8), on_grid)
+        geotiff.write(folder / f"{name}_{kind}.tif", heights, on_grid, nodata=HEIGHT_NODATA, predictor=3)
+    geotiff.write(folder / f"{name}_GTI.tif", np.abs(scene.truth).astype(np.uint16), on_grid)
+    geotiff.write(folder / f"{name}_GTL.tif", classes.astype(np.uint8), on_grid)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the files go")
     parser.add_argument("--settings", help="JSON or a YAML file with a block `scenes`")
-    parser.add_argument("tiles", nargs="+", help=f"names; towns are {', '.join(discovery.GENERATED_TOWNS)}")
-    console.run(main, parser.parse_args())
+    parser.add_argument("tiles", nargs="+", help=f"names; towns are {', '.join(generated.TOWNS)}")
+    cli.run(main, parser.parse_args())

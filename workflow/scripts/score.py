@@ -20,15 +20,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eaves import console, settings
-from eaves.csv_tables import read_table
-from eaves.files import whole
-from eaves.folds import group_of
+from eaves.core import cli, config
+from eaves.core.files import atomic_write
+from eaves.core.tables import read_table
 from eaves.metrics import tables
+from eaves.metrics.challenge import challenge_rules, match_overlaps, score_overlaps
+from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
-from eaves.pairs import Pairs
-from eaves.scoring import challenge_rules, match_overlaps, score_overlaps
-from eaves.thresholds import in_force
+from eaves.separation.thresholds import in_force
+from eaves.tiles.folds import group_of
 
 SETS = {"train": "out_of_fold", "test": "test"}
 ALL = "all"  # where no table says which set a tile belongs to
@@ -37,18 +37,18 @@ SHOWN = ("f_score", "average_precision", "panoptic_quality", "boundary_iou", "pi
 
 def main(arguments: argparse.Namespace) -> None:
     """Scores tile by tile, so that the rasters of one tile are in memory, and writes what was asked for."""
-    blocks = settings.section(arguments.settings, "score", "split", "separate")
+    blocks = config.section(arguments.settings, "score", "split", "separate")
     given = {name: getattr(arguments, name) for name in ("iou_threshold", "rules")}
     rules = blocks["score"] | {name: value for name, value in given.items() if value is not None}
     with ExitStack() as finished:
-        buildings = arguments.buildings_csv and finished.enter_context(whole(arguments.buildings_csv))
+        buildings = arguments.buildings_csv and finished.enter_context(atomic_write(arguments.buildings_csv))
         scored = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
         found = tables.summary(scored) | {"rules": rules}
         if arguments.table:
             used = in_force(blocks["separate"], arguments.thresholds)
             found["separation"] = used | {"tuned": bool(arguments.thresholds)}
         if arguments.json:
-            finished.enter_context(whole(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
+            finished.enter_context(atomic_write(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
         for path, table in (
             (arguments.csv, tables.per_tile),
             (arguments.groups_csv, tables.per_group),
@@ -58,11 +58,11 @@ def main(arguments: argparse.Namespace) -> None:
             (arguments.curve_csv, tables.precision_recall),
         ):
             if path:
-                table(scored).to_csv(finished.enter_context(whole(path)), index=False, float_format="%.6f")
+                table(scored).to_csv(finished.enter_context(atomic_write(path)), index=False, float_format="%.6f")
     for group, figures in found.items():
         if figures.get("tiles"):
             shown = ", ".join(f"{name} {figures[name]:.4f}" for name in SHOWN if figures[name] is not None)
-            console.LOG.info("%s: %s on %d tiles", group, shown, figures["tiles"])
+            cli.LOG.info("%s: %s on %d tiles", group, shown, figures["tiles"])
 
 
 def score_tiles(
@@ -78,9 +78,9 @@ def score_tiles(
     sides = (arguments.truth, arguments.solution, arguments.out_of_map, arguments.heights, arguments.confidence)
     pairs = Pairs(*sides, names=None if sets is None else list(sets))
     if pairs.without_truth and sets is None:
-        console.LOG.info("not scored, for want of truth: %s", ", ".join(pairs.without_truth))
+        cli.LOG.info("not scored, for want of truth: %s", ", ".join(pairs.without_truth))
     challenge = challenge_rules(rules)
-    for tile in console.progress(sorted(pairs.names, key=lambda name: ((sets or {}).get(name, ALL), name)), "score"):
+    for tile in cli.progress(sorted(pairs.names, key=lambda name: ((sets or {}).get(name, ALL), name)), "score"):
         pair = pairs.read(tile)
         rasters = (pair.truth, pair.solution, pair.out_of_map, pair.probability)
         measured, overlaps = measure_tile(*rasters, pair.pixel_m or arguments.pixel_m, rules["boundary_m"])
@@ -109,7 +109,7 @@ def share(text: str) -> float:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--truth", type=Path, required=True, help="folder of GeoTIFFs, or a text file")
     parser.add_argument("--solution", type=Path, required=True, help="folder of GeoTIFFs, or a text file")
     seen = parser.add_mutually_exclusive_group()
@@ -130,4 +130,4 @@ if __name__ == "__main__":
     parser.add_argument("--curve-csv", type=Path, help="write precision over recall")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("--thresholds", type=Path, help="chosen.json: the pipeline separated by its values")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

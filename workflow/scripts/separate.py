@@ -13,11 +13,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eaves import console, probabilities, rasters, settings
-from eaves.errors import InputError
-from eaves.files import whole
-from eaves.instances import separate
-from eaves.thresholds import Thresholds, in_force
+from eaves.core import cli, config
+from eaves.core.errors import InputError
+from eaves.core.files import atomic_write
+from eaves.raster import geotiff
+from eaves.separation.thresholds import Thresholds, in_force
+from eaves.separation.watershed import separate
+from eaves.tiles import probabilities
 
 import pandas as pd
 
@@ -26,30 +28,30 @@ COLUMNS = ["tile", "buildings", "area_px", "area_m2"]
 
 def main(arguments: argparse.Namespace) -> None:
     """Separates each tile; memory holds one."""
-    block = settings.section(arguments.settings, "separate")["separate"]
+    block = config.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = in_force(block, arguments.thresholds, **given)
     found = probabilities.find(arguments.probabilities)
     check_places(found, arguments.folder, arguments.tiles)
     rows = []
-    for path in console.progress(found, "separate"):
+    for path in cli.progress(found, "separate"):
         if arguments.tiles:
             probability, _ = probabilities.read_on_tile(path, arguments.tiles, arguments.scale)
         else:
             probability = probabilities.read(path, arguments.scale)
-        labels, grid = separate(probability, **values), rasters.grid(path)
-        rasters.write(arguments.folder / path.name, labels, grid)
+        labels, grid = separate(probability, **values), geotiff.grid(path)
+        geotiff.write(arguments.folder / path.name, labels, grid)
         area_px = int((labels > 0).sum())
         rows.append((path.stem, int(labels.max()), area_px, area_px * pixel_m2(grid)))
     table = pd.DataFrame(rows, columns=COLUMNS)
     if arguments.csv:
-        with whole(arguments.csv) as temporary:
+        with atomic_write(arguments.csv) as temporary:
             table.to_csv(temporary, index=False, float_format="%.2f")
     if arguments.json:
-        with whole(arguments.json) as temporary:
+        with atomic_write(arguments.json) as temporary:
             temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
     used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "strict")
-    console.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
+    cli.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
 
 
 def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
@@ -92,7 +94,7 @@ def summary(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the labels go, <tile>.tif, int32")
     parser.add_argument("--tiles", type=Path, help="folder of the prepared tiles, <tile>_image.tif")
     parser.add_argument("--low", type=float, help="probability above which there may be building")
@@ -105,4 +107,4 @@ if __name__ == "__main__":
     parser.add_argument("--csv", type=Path, help="also write a row per tile: tile, buildings, area_px, area_m2")
     parser.add_argument("--json", type=Path, help="also write the totals, and the values used")
     parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -4,10 +4,11 @@ import argparse
 from hashlib import sha256
 from pathlib import Path
 
-from eaves import console, rasters, settings
-from eaves.csv_tables import read_table
-from eaves.files import whole
-from eaves.folds import assign
+from eaves.core import cli, config
+from eaves.core.files import atomic_write
+from eaves.core.tables import read_table
+from eaves.raster import geotiff
+from eaves.tiles.folds import assign
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pandas as pd
 
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tables, assigns the tiles, writes folds.csv."""
-    block = settings.section(arguments.settings, "split")["split"]
+    block = config.section(arguments.settings, "split")["split"]
     table = pd.concat([read_table(path) for path in arguments.tables]).sort_values("tile")
     centres = None
     if block["by"] == "blocks":
@@ -33,21 +34,21 @@ def main(arguments: argparse.Namespace) -> None:
         sha256(f"{image} {truth}".encode()).hexdigest()
         for image, truth in zip(table["image_sha256"], table["truth_sha256"], strict=True)
     ]
-    with whole(arguments.output) as temporary:
+    with atomic_write(arguments.output) as temporary:
         pd.DataFrame({"tile": table["tile"], "fold": fold, "sha256": hashes}).to_csv(temporary, index=False)
-    console.LOG.info("%d training tiles in %d folds of %s", len(fold), block["folds"], np.bincount(fold).tolist())
+    cli.LOG.info("%d training tiles in %d folds of %s", len(fold), block["folds"], np.bincount(fold).tolist())
 
 
 def centre(path: Path) -> tuple[float, float]:
     """The middle of a tile, in its CRS."""
-    grid = rasters.grid(path)
+    grid = geotiff.grid(path)
     return grid["transform"] @ (grid["width"] / 2, grid["height"] / 2)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folds.csv")
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("tables", type=Path, nargs="+", help="tables of the training tiles that prepare.py wrote")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

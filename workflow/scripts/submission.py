@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
-from eaves import console, rasters, submission
-from eaves.csv_tables import read_table
-from eaves.id_rasters import read_ids
+from eaves.core import cli
+from eaves.core.tables import read_table
+from eaves.labels.files import read_ids
+from eaves.raster import geotiff
+from eaves.urban3d import text_format
 
 import numpy as np
 
@@ -14,21 +16,21 @@ def main(arguments: argparse.Namespace) -> None:
     """Writes the tiles in the order of their names."""
     table = read_table(arguments.table)
     names = sorted(table.loc[table["set"] == "test", "tile"])
-    shown = console.progress(names, "submission")
-    submission.write(arguments.output, ((name, labels(arguments.buildings, name)) for name in shown))
-    console.LOG.info("wrote %d tiles to %s", len(names), arguments.output)
+    shown = cli.progress(names, "submission")
+    text_format.write(arguments.output, ((name, labels(arguments.buildings, name)) for name in shown))
+    cli.LOG.info("wrote %d tiles to %s", len(names), arguments.output)
 
 
 def labels(folder: Path, name: str) -> np.ndarray:
     """Read the buildings of a tile, (H, W) int32."""
     path = folder / f"{name}.tif"
-    with rasters.opened(path) as source:
+    with geotiff.open_raster(path) as source:
         return read_ids(source, path)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--table", type=Path, required=True, help="tiles.csv: the tiles of the set `test` are written")
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
     parser.add_argument("--output", type=Path, required=True, help="the text file")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

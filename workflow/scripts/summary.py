@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from eaves import console
-from eaves.errors import InputError
+from eaves.core import cli
+from eaves.core.errors import InputError
 
 import pandas as pd
 import pyogrio
@@ -84,7 +84,7 @@ def score_lines(name: str, row: dict[str, Any]) -> list[str]:
 
 def notes(models: Path) -> list[str]:
     """What is to be known of the models' origin."""
-    from eaves.weights import read_recipe  # brings torch in, which takes seconds
+    from eaves.models.files import read_recipe  # brings torch in, which takes seconds
 
     recipes = [read_recipe(path) for path in sorted(models.glob("*.safetensors"))]
     generated = [recipe.get("tiles", {}).get("generated", 0) for recipe in recipes]
@@ -94,8 +94,8 @@ def notes(models: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
     parser.add_argument("--models", type=Path, help="folder of the models applied: tells what they were trained on")
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `summary.py | head` ends without a word
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

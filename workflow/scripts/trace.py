@@ -18,27 +18,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eaves import console, settings
-from eaves.lineage import FILE, Lineage, find
-from eaves.lineage_check import Check, check
-from eaves.lineage_text import render
+from eaves.core import cli, config
+from eaves.provenance.graph import FILE, Lineage, find
+from eaves.provenance.render import render
+from eaves.provenance.verify import Check, check
 
 WIDTH = 120  # of the lines where the output is no terminal
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Prints the tree, or JSON, and exits with status 1 where something does not match."""
-    folder, name = find(arguments.result, settings.ROOT)
+    folder, name = find(arguments.result, config.ROOT)
     lineage = Lineage.read(arguments.provenance or folder / FILE, folder)
-    config = settings.in_use(arguments.configfile, settings.from_command_line(arguments.config))
-    done = check(lineage, name, config, Path(__file__).resolve().parent)
+    settings = config.in_use(arguments.configfile, config.from_command_line(arguments.config))
+    done = check(lineage, name, settings, Path(__file__).resolve().parent)
     if arguments.json:
         print(json.dumps(as_json(done), indent=2))
     else:
         for line in render(done, arguments.all, shutil.get_terminal_size((WIDTH, 24)).columns):
             print(line)
         if any("setting" in fault for faults in done.of_job.values() for fault in faults):
-            console.LOG.info("settings are compared with config.yaml and what --configfile and --config lay over it")
+            cli.LOG.info("settings are compared with config.yaml and what --configfile and --config lay over it")
     sys.exit(0 if done.matches else 1)
 
 
@@ -62,7 +62,7 @@ def as_json(done: Check) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("result", type=Path, help="a file in results/; it need not be there any more")
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays in use, as for Snakemake")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="likewise")
@@ -70,4 +70,4 @@ if __name__ == "__main__":
     parser.add_argument("--all", action="store_true", help="list every file, not only kinds of files")
     parser.add_argument("--json", action="store_true", help="print JSON")
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `trace.py ... | head` ends without a word
-    console.run(main, parser.parse_args(), fault=2, crash=3)
+    cli.run(main, parser.parse_args(), fault=2, crash=3)

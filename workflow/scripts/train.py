@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from eaves import console, settings
-from eaves.fold_training import BLOCKS, add_arguments, train_fold
-from eaves.run import Phase
+from eaves.core import cli, config
+from eaves.training.fold import BLOCKS, add_arguments, train_fold
+from eaves.training.job import Phase
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Trains the three phases; the best epoch of the last is kept."""
-    blocks = settings.section(arguments.settings, *BLOCKS, "train")
+    blocks = config.section(arguments.settings, *BLOCKS, "train")
     block = blocks["train"]
     loss = {"bce": block["bce"], "dice": block["dice"]}
     phases = [
@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     add_arguments(parser)
     parser.add_argument("--warmup", type=Path, required=True, help="the fold's warm-up, .safetensors")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

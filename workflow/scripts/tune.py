@@ -8,38 +8,40 @@ The probabilities must be out of fold: by models that have not seen the tile. ch
 import argparse
 from pathlib import Path
 
-from eaves import console, probabilities, rasters, settings
-from eaves.files import whole
-from eaves.overlaps import TruthSide
-from eaves.scoring import challenge_rules
-from eaves.search import COUNTS, count_outcomes
-from eaves.thresholds import Thresholds, combinations
+from eaves.core import cli, config
+from eaves.core.files import atomic_write
+from eaves.labels.overlaps import TruthSide
+from eaves.metrics.challenge import challenge_rules
+from eaves.raster import geotiff
+from eaves.separation.grid_search import COUNTS, count_outcomes
+from eaves.separation.thresholds import Thresholds, combinations
+from eaves.tiles import probabilities
 
 import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Counts tile by tile; memory holds one."""
-    blocks = settings.section(arguments.settings, "separate", "tune", "score")
+    blocks = config.section(arguments.settings, "separate", "tune", "score")
     searched = combinations(blocks["tune"], blocks["separate"])
     rules = challenge_rules(blocks["score"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
     found = probabilities.find(arguments.probabilities)
-    with whole(arguments.output) as temporary:
-        for number, path in enumerate(console.progress(found, "tune")):
+    with atomic_write(arguments.output) as temporary:
+        for number, path in enumerate(cli.progress(found, "tune")):
             probability, unknown = probabilities.read_on_tile(path, arguments.tiles)
-            truth = TruthSide(rasters.read(arguments.tiles / f"{path.stem}_truth.tif"), unknown)
+            truth = TruthSide(geotiff.read(arguments.tiles / f"{path.stem}_truth.tif"), unknown)
             counts = count_outcomes(probability, truth, searched, rules)
             table = columns.assign(**dict(zip(COUNTS, counts.T, strict=True)))
             table.insert(0, "tile", path.stem)
             table.to_csv(temporary, mode="a", header=number == 0, index=False)
-    console.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
+    cli.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles, with their truth")
     parser.add_argument("--output", type=Path, required=True, help="a row per tile and combination, .csv")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

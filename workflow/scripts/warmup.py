@@ -3,21 +3,21 @@
 import argparse
 from pathlib import Path
 
-from eaves import console, settings
-from eaves.fold_training import BLOCKS, add_arguments, train_fold
-from eaves.run import Phase
+from eaves.core import cli, config
+from eaves.training.fold import BLOCKS, add_arguments, train_fold
+from eaves.training.job import Phase
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Trains the warm-up's one phase."""
-    blocks = settings.section(arguments.settings, *BLOCKS, "warmup")
+    blocks = config.section(arguments.settings, *BLOCKS, "warmup")
     block = blocks["warmup"]
     phases = [Phase("warmup", block["epochs"], block["lr"], block["bce"], block["dice"])]
     train_fold("warmup", Path(__file__), arguments, blocks, phases)
 
 
 if __name__ == "__main__":
-    parser = console.parser(__doc__)
+    parser = cli.parser(__doc__)
     add_arguments(parser)
     parser.add_argument("--encoder", type=Path, help="the encoder's first weights, that fetch.py wrote (default: none)")
-    console.run(main, parser.parse_args())
+    cli.run(main, parser.parse_args())

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from eaves.compiled import compiled
-from eaves.ids import check_ids
-from eaves.overlaps import Overlaps, count_overlaps
+from eaves.core.jit import compiled
+from eaves.labels.ids import check_ids
+from eaves.labels.overlaps import Overlaps, count_overlaps
 
 
 def boundary_iou(

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from eaves.compiled import compiled
-from eaves.errors import InputError
-from eaves.ids import check_ids, number_ids
-from eaves.runs import find_runs
+from eaves.core.errors import InputError
+from eaves.core.jit import compiled
+from eaves.labels.ids import check_ids, number_ids
+from eaves.labels.run_lengths import find_runs
 
 
 def mean_probability(labels: np.ndarray, probability: np.ndarray) -> np.ndarray:

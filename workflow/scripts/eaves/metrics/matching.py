@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from eaves.overlaps import Overlaps
-from eaves.scoring import uncertain
+from eaves.labels.overlaps import Overlaps
+from eaves.metrics.challenge import uncertain
 
 LOWEST_IOU = 0.5
 """From this IoU on, a building has one partner at most, since the buildings of one side do not overlap."""

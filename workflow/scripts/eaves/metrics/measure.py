@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eaves.labels.overlaps import Overlaps
 from eaves.metrics.boundary import boundary_iou
+from eaves.metrics.challenge import compare
 from eaves.metrics.confidence import mean_probability
 from eaves.metrics.matching import Matches, match
 from eaves.metrics.merging import count_merged, count_split
 from eaves.metrics.pixels import Pixels, count_pixels
-from eaves.overlaps import Overlaps
-from eaves.scoring import compare
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from eaves.overlaps import Overlaps
-from eaves.scoring import uncertain
+from eaves.labels.overlaps import Overlaps
+from eaves.metrics.challenge import uncertain
 
 
 def count_merged(overlaps: Overlaps) -> int:

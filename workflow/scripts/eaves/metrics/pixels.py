@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from eaves.overlaps import Overlaps
-from eaves.scoring import uncertain
+from eaves.labels.overlaps import Overlaps
+from eaves.metrics.challenge import uncertain
 
 
 @dataclass(frozen=True)

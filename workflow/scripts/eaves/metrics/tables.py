@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from eaves.metrics.challenge import TileScore, overall
 from eaves.metrics.figures import (
     BY_CONFIDENCE,
     BY_IOU,
@@ -21,7 +22,6 @@ from eaves.metrics.figures import (
     rows_of_curve,
 )
 from eaves.metrics.measure import Measured
-from eaves.scoring import TileScore, overall
 
 COUNTS = ("tp", "fp", "fn")
 CHALLENGE = (*COUNTS, "precision", "recall", "f_score")

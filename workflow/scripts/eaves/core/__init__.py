@@ -1,0 +1,1 @@
+"""What every part relies on: configuration, command lines, atomic files, errors, compiled loops."""

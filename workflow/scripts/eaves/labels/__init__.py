@@ -1,0 +1,1 @@
+"""Rasters of instance ids: checked, read, cut into runs, and overlapped."""

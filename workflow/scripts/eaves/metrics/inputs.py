@@ -1,0 +1,118 @@
+"""Truth and solution of the same tiles side by side, found by name and checked to lie on one grid."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eaves.core.errors import InputError
+from eaves.metrics import label_sources
+from eaves.raster import geotiff, grids
+
+
+@dataclass(frozen=True)
+class Pair:
+    """All that is scored of a tile.
+
+    Attributes:
+        truth: (H, W) integer ids, negative where uncertain.
+        solution: (H, W) integer ids.
+        out_of_map: (H, W) bool, or None where the whole tile is visible.
+        probability: (H, W), or None where not known.
+        pixel_m: edge of a pixel, metres; None where no file says.
+    """
+
+    truth: np.ndarray
+    solution: np.ndarray
+    out_of_map: np.ndarray | None
+    probability: np.ndarray | None
+    pixel_m: float | None
+
+
+class Pairs:
+    """The tiles of both sides, and what else is known of them."""
+
+    def __init__(
+        self,
+        truth: Path,
+        solution: Path,
+        out_of_map: Path | None = None,
+        heights: Path | None = None,
+        confidence: Path | None = None,
+        names: list[str] | None = None,
+    ) -> None:
+        """Finds the files of each tile.
+
+        Args:
+            truth: folder of GeoTIFFs or a text file; likewise the solution.
+            solution: see truth.
+            out_of_map: folder of rasters, not 0 where out of the map; None: see heights.
+            heights: folder of DSMs (or prepared images), nodata where out of the map; None: a text file of truth may
+                say it, else all is visible.
+            confidence: folder of probabilities.
+            names: of the tiles to be scored; None for all that have truth.
+
+        Raises:
+            InputError: a line for each tile that has truth and lacks a solution, heights or confidence.
+        """
+        self._truth = label_sources.find_labels(truth, label_sources.TRUTH, "--truth")
+        self._solution = label_sources.find_labels(solution, label_sources.SOLUTION, "--solution")
+        self._out_of_map = out_of_map and label_sources.find_rasters(out_of_map, label_sources.PLAIN, "--out-of-map")
+        self._heights = heights and label_sources.find_rasters(heights, label_sources.HEIGHTS, "--heights")
+        self._confidence = confidence and label_sources.find_rasters(confidence, label_sources.PLAIN, "--confidence")
+        self.names = sorted(self._truth.tiles) if names is None else sorted(names)
+        needed: list[tuple[Path | None, Any]] = [
+            (truth, self._truth.tiles),
+            (solution, self._solution.tiles),
+            (out_of_map, self._out_of_map),
+            (heights, self._heights),
+            (confidence, self._confidence),
+        ]
+        faults = [
+            f"{place}: tile {name} is missing; add it, or leave it out of the truth"
+            for place, there in needed
+            for name in self.names
+            if there is not None and name not in there
+        ]
+        if faults:
+            raise InputError("\n".join(faults))
+        self.without_truth = sorted(set(self._solution.tiles) - set(self._truth.tiles))
+
+    def read(self, name: str) -> Pair:
+        """Reads one tile.
+
+        Raises:
+            InputError: a file cannot be read, holds no labels, or lies on another grid than the truth.
+        """
+        truth, solution = self._truth.read(name), self._solution.read(name)
+        _check_grid(solution.file, solution.grid, truth)
+        if solution.labels.min() < 0:
+            raise InputError(
+                f"{solution.file}: the id {solution.labels.min()} is negative; only truth may be uncertain"
+            )
+        hidden = truth.out_of_map
+        if self._out_of_map or self._heights:
+            path = (self._out_of_map or self._heights or {})[name]
+            _check_grid(str(path), geotiff.grid(path), truth)
+            hidden = label_sources.read_out_of_map(path) if self._out_of_map else label_sources.read_no_height(path)
+        probability = None
+        if self._confidence:
+            path = self._confidence[name]
+            _check_grid(str(path), geotiff.grid(path), truth)
+            probability = geotiff.read(path)
+            unknown = (
+                int((np.isnan(probability) & (solution.labels != 0)).sum()) if probability.dtype.kind == "f" else 0
+            )
+            if unknown:
+                raise InputError(f"{path}: {unknown} pixels of buildings have no probability (NaN); fill them with 0")
+        edge_m = grids.pixel_edge_m(truth.grid) or grids.pixel_edge_m(solution.grid)
+        return Pair(truth.labels, solution.labels, hidden, probability, edge_m)
+
+
+def _check_grid(file: str, grid: dict[str, Any], truth: label_sources.Raster) -> None:
+    different = grids.difference(grid, truth.grid)
+    if different:
+        raise InputError(
+            f"{file}: {different} as {truth.file}; both must be on one grid: warp it, or rasterise it again"
+        )

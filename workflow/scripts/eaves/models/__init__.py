@@ -1,0 +1,1 @@
+"""The network, its weights, what it is given, and how it is applied to a tile."""

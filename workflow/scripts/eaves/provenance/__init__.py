@@ -1,0 +1,1 @@
+"""What made each result: recorded, collected, verified and shown."""

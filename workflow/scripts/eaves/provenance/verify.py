@@ -1,0 +1,103 @@
+"""A result's lineage compared with what is there now: files, code and settings."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from eaves.provenance.collect import sha256_of
+from eaves.provenance.graph import Lineage
+from eaves.workflow import code_hash
+
+_SHOWN_DIGITS = 12  # of a hash, in what a person reads
+
+
+@dataclass
+class Check:
+    """A chain compared with what is there now. `of_file` and `of_job` say what no longer matches; none: all does."""
+
+    lineage: Lineage
+    chain: list[str]
+    of_file: dict[str, list[str]] = field(default_factory=dict)
+    of_job: dict[str, list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def jobs(self) -> list[str]:
+        """The jobs of the chain, in its order."""
+        found = (self.lineage.job_of(path) for path in self.chain)
+        return list(dict.fromkeys(job for job in found if job is not None))
+
+    @property
+    def matches(self) -> bool:
+        """Whether every link does."""
+        return not (self.of_file or self.of_job)
+
+
+def check(lineage: Lineage, start: str, config: dict[str, Any], scripts: Path) -> Check:
+    """Compares a result's chain with the files, the code and the configuration as they are now.
+
+    Args:
+        lineage: what is noted.
+        start: the result.
+        config: the configuration in use.
+        scripts: the folder of the scripts in use.
+
+    Raises:
+        InputError: nothing is noted of the result.
+    """
+    done = Check(lineage, lineage.chain(start))
+    for path, fault in zip(done.chain, _file_faults(lineage, done.chain), strict=True):
+        if fault:
+            done.of_file[path] = [fault]
+    for path in done.chain:
+        for name, digest in lineage.inputs(path).items():
+            if digest != (noted := lineage.recorded(name)["sha256"]):
+                fault = f"was made from another {name}: {_short(digest)}, not {_short(noted)}"
+                done.of_file.setdefault(path, []).append(fault)
+    prints: dict[str, str | None] = {}
+    for job in done.jobs:
+        entry = lineage.jobs[job]
+        faults = [*_code_faults(entry, scripts, prints), *_setting_faults(entry["settings"], config)]
+        if faults:
+            done.of_job[job] = faults
+    return done
+
+
+def _file_faults(lineage: Lineage, paths: list[str]) -> Iterable[str | None]:
+    """What is wrong with each file, if anything."""
+    digests = sha256_of(lineage.folder / path for path in paths)
+    for path, digest in zip(paths, digests, strict=True):
+        noted = lineage.recorded(path)["sha256"]
+        if digest is None:
+            yield "missing"
+        elif digest != noted:
+            yield f"changed: {_short(digest)}, was {_short(noted)}"
+        else:
+            yield None
+
+
+def _code_faults(entry: dict[str, Any], scripts: Path, known: dict[str, str | None]) -> Iterable[str]:
+    script = entry["script"]
+    if script not in known:
+        file = scripts / script
+        known[script] = code_hash.code_hash(file) if script and file.is_file() else None
+    if known[script] != entry["code"]:
+        yield f"code of {script} changed: {known[script] or 'no such script'}, was {entry['code']}"
+
+
+def _setting_faults(recorded: dict[str, Any], config: dict[str, Any], above: str = "") -> Iterable[str]:
+    """Which keys have another value now; keys that the job was not given do not matter."""
+    for key, old in sorted(recorded.items()):
+        name = f"{above}{key}"
+        if key not in config:
+            yield f"setting {name} is gone, was {json.dumps(old)}"
+        elif isinstance(old, dict) and isinstance(config[key], dict):
+            yield from _setting_faults(old, config[key], f"{name}.")
+        elif config[key] != old:
+            yield f"setting {name} changed: {json.dumps(config[key])}, was {json.dumps(old)}"
+
+
+def _short(digest: str) -> str:
+    return digest[:_SHOWN_DIGITS]

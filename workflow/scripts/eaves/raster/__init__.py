@@ -1,0 +1,1 @@
+"""GeoTIFFs and their grids."""

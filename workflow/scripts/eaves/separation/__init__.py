@@ -1,0 +1,1 @@
+"""From a map of building probability to single buildings, and the search for the thresholds."""

@@ -1,0 +1,82 @@
+"""Which training tile is held out by which fold."""
+
+import re
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold
+
+from eaves.core.errors import InputError
+
+
+def assign(
+    names: list[str],
+    folds: int,
+    seed: int,
+    by: str = "random",
+    group_pattern: str = "",
+    block_m: float = 1.0,
+    centres: np.ndarray | None = None,
+) -> np.ndarray:
+    """Assigns each tile to the fold that holds it out.
+
+    Args:
+        names: tiles; the result does not depend on their order.
+        folds: how many.
+        seed: of the shuffle.
+        by: `random` as the winner had it (scikit-learn's KFold over the list, here sorted); `groups`: tiles whose
+            names match the pattern alike, e.g. of one city, stay together; `blocks`: tiles whose centres lie in one
+            square of the plane stay together, so that a model is not judged next door to what it learnt from.
+        group_pattern: a regular expression; the group is its first capture, or all that it matched.
+        block_m: edge of the squares, metres (or the CRS's unit).
+        centres: (N, 2) x and y of the tiles' centres, for `blocks`.
+
+    Returns:
+        (N,) int, 0..folds-1, in the order of `names`.
+
+    Raises:
+        InputError: fewer tiles, groups or blocks than folds; a name that the pattern does not match.
+    """
+    order = np.argsort(names)
+    if by == "random":
+        units = np.asarray(names, dtype=object)
+    elif by == "groups":
+        units = np.asarray([_group(name, group_pattern) for name in names], dtype=object)
+    else:
+        assert centres is not None
+        squares = np.floor(np.asarray(centres) / block_m).astype(int)
+        units = np.asarray([f"{x},{y}" for x, y in squares], dtype=object)
+    found = len(set(units))
+    if found < folds:
+        what = {"random": "training tiles", "groups": "groups of training tiles", "blocks": "blocks of training tiles"}
+        raise InputError(
+            f"configuration: split.folds is {folds}, but there are only {found} {what[by]}; "
+            "lower split.folds, add tiles" + ("" if by == "random" else f" or change split.{by[:-1]}_*")
+        )
+    splitter = (
+        KFold(folds, shuffle=True, random_state=seed)
+        if by == "random"
+        else GroupKFold(folds, shuffle=True, random_state=seed)
+    )
+    assigned = np.empty(len(names), int)
+    groups = None if by == "random" else units[order]
+    for fold, (_, held_out) in enumerate(splitter.split(order, groups=groups)):
+        assigned[order[held_out]] = fold
+    return assigned
+
+
+def group_of(name: str, pattern: str) -> str | None:
+    """Gives the group of a tile, e.g. its city: the pattern's first capture, or all that it matched; None without one.
+
+    Example:
+        >>> group_of("JAX_Tile_004", "^([^_]+)_")
+        'JAX'
+    """
+    match = re.search(pattern, name)
+    return match and (match.group(1) if match.groups() else match.group(0))
+
+
+def _group(name: str, pattern: str) -> str:
+    group = group_of(name, pattern)
+    if group is None:
+        raise InputError(f"configuration: split.group_pattern {pattern!r} does not match tile {name}; change it")
+    return group

@@ -1,0 +1,1 @@
+"""What belongs to the USSOCOM Urban 3D Challenge: its text format, its data set, and the download."""

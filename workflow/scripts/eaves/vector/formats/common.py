@@ -1,0 +1,92 @@
+"""What the formats share: coordinate reference systems, rounding that keeps polygons valid, values for JSON."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, TypeAlias
+
+import geopandas
+import numpy as np
+import pyproj
+import shapely
+
+from eaves.core.errors import InputError
+
+Write: TypeAlias = Callable[[geopandas.GeoDataFrame], None]
+"""Writes the outlines of one tile."""
+DECIMALS = 6
+"""Of numbers in JSON: more than any of them is known to."""
+LONGITUDE_LATITUDE = "OGC:CRS84"
+
+
+def systems_of(grids: dict[str, dict[str, Any]]) -> list[Any]:
+    """Gives the different coordinate reference systems of the tiles, in the order of the tiles' names.
+
+    Raises:
+        InputError: some tiles have one and others none.
+    """
+    found: dict[str | None, Any] = {}
+    for tile in sorted(grids):
+        crs = grids[tile]["crs"]
+        found.setdefault(crs.to_wkt() if crs else None, crs)
+    if None in found and len(found) > 1:
+        without = next(tile for tile in sorted(grids) if not grids[tile]["crs"])
+        raise InputError(f"{without}: no coordinate reference system, while other tiles have one; set it")
+    return list(found.values())
+
+
+def pyproj_system(crs: Any) -> pyproj.CRS | None:
+    """Turns rasterio's coordinate reference system into pyproj's."""
+    return pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
+
+
+@cache
+def _transformer(source: str, target: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
+def reproject(geometry: np.ndarray, source: pyproj.CRS | None, target: pyproj.CRS | None) -> np.ndarray:
+    """Brings geometries into another coordinate reference system; x is the easting or longitude in both."""
+    if source is None or target is None or source == target or not len(geometry):
+        return geometry
+    transformer = _transformer(source.to_wkt(), target.to_wkt())
+    return shapely.transform(geometry, lambda places: np.stack(transformer.transform(*places.T), axis=1))
+
+
+def rounded(geometry: np.ndarray, step: float | np.ndarray) -> np.ndarray:
+    """Rounds coordinates to multiples of a step and divides by it.
+
+    Where rounding makes a polygon touch or cross itself, GEOS repairs it on the grid of whole numbers.
+
+    Args:
+        geometry: (n,) valid polygons and multipolygons.
+        step: of the grid, one for x and y or one for each.
+
+    Returns:
+        (n,) of whole numbers, valid; a polygon may have become a multipolygon, or empty where it was thinner.
+    """
+    found = shapely.transform(geometry, lambda places: np.rint(places / step))
+    broken = ~shapely.is_valid(found)
+    if broken.any():
+        finer = shapely.transform(geometry[broken], lambda places: places / step)
+        found[broken] = shapely.set_precision(finer, 1)
+    return found
+
+
+def values_of(frame: geopandas.GeoDataFrame) -> Iterable[dict[str, Any]]:
+    """Gives each row without its geometry, as plain values for JSON; what is unknown is None."""
+    columns = [column for column in frame.columns if column != frame.geometry.name]
+    for row in zip(*(frame[column].tolist() for column in columns), strict=True):
+        yield {name: _plain(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return round(value, DECIMALS) if math.isfinite(value) else None
+
+
+def compact(value: Any) -> str:
+    """JSON on one line."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

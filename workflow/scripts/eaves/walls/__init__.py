@@ -1,0 +1,1 @@
+"""Outlines with straight walls and right angles, within a tolerance of the pixels' outline."""

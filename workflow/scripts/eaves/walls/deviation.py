@@ -1,0 +1,83 @@
+"""Tells whether two lines stay within a distance of each other everywhere, not at their corners alone."""
+
+import numpy as np
+
+from eaves.core.jit import compiled
+
+SLACK = 1e-3
+"""A line counts as too far away where it can be so by more than this share of the limit."""
+
+
+@compiled
+def stays_near(line: np.ndarray, other: np.ndarray, limit: float) -> bool:
+    """Tell whether every point of a line is within a distance of another line: the directed Hausdorff distance.
+
+    How it works: the distance to the other line changes along a segment by no more than one walks. So from the
+    distances at its ends follows the most that it can be between; where that is too much, the segment is halved.
+
+    Args:
+        line: (n, 4) float64, segments: x and y of one end, x and y of the other.
+        other: (m, 4) float64.
+        limit: The distance.
+
+    Returns:
+        True only where no point is further away than the limit. Of distances within a thousandth below the limit
+        some count as too far.
+    """
+    certain = limit / (1 + SLACK)
+    # Segments still to be looked at: x, y of both ends and their distances.
+    todo = np.empty((64, 6))
+    for k in range(len(line)):
+        todo[0, :4] = line[k]
+        todo[0, 4] = _distance(line[k, 0], line[k, 1], other)
+        todo[0, 5] = _distance(line[k, 2], line[k, 3], other)
+        left = 1
+        while left > 0:
+            left -= 1
+            ax, ay, bx, by, at_a, at_b = todo[left]
+            if at_a > certain or at_b > certain:
+                return False
+            length = np.hypot(bx - ax, by - ay)
+            if 0.5 * (at_a + at_b + length) <= limit:
+                continue
+            x, y = 0.5 * (ax + bx), 0.5 * (ay + by)
+            between = _distance(x, y, other)
+            if between > certain:
+                return False
+            if left + 2 > len(todo):  # a segment 2^60 times as long as the limit
+                return False
+            todo[left] = ax, ay, x, y, at_a, between
+            todo[left + 1] = x, y, bx, by, between, at_b
+            left += 2
+    return True
+
+
+@compiled
+def distances(points: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Give the distance of each point from a line.
+
+    Args:
+        points: (n, 2) float64.
+        line: (m, 4) float64, segments as in `stays_near`.
+
+    Returns:
+        (n,) float64.
+    """
+    found = np.empty(len(points))
+    for k in range(len(points)):
+        found[k] = _distance(points[k, 0], points[k, 1], line)
+    return found
+
+
+@compiled
+def _distance(x: float, y: float, line: np.ndarray) -> float:
+    """Give the distance of a point from a line of segments."""
+    least = np.inf
+    for k in range(len(line)):
+        dx, dy = line[k, 2] - line[k, 0], line[k, 3] - line[k, 1]
+        px, py = x - line[k, 0], y - line[k, 1]
+        square = dx * dx + dy * dy
+        share = min(1.0, max(0.0, (px * dx + py * dy) / square)) if square > 0 else 0.0
+        qx, qy = px - share * dx, py - share * dy
+        least = min(least, qx * qx + qy * qy)
+    return np.sqrt(least)

@@ -1,0 +1,189 @@
+"""Cuts a row of boundary points into straight walls at the least cost, and meets the walls in corners.
+
+A wall runs along the first direction (ALONG: x), across it (ACROSS: y) or, FREE, in a direction of its own. Its cost is
+the sum of its points' squared distances from the line that fits them best, and a charge. Prefix sums give the cost of
+any stretch at once; dynamic programming finds the cut of least cost among all.
+"""
+
+import numpy as np
+
+from eaves.core.jit import compiled
+
+ALONG, ACROSS, FREE = 0, 1, 2
+CHARGE = 2.0
+"""Of a wall: a step as deep as the tolerance is kept where it is about this many tolerances long."""
+FREE_CHARGE = 3.0
+"""A free wall costs this many others, so that a slanting line is drawn where the building has one."""
+MIN_FREE_TOLERANCES = 4.0
+"""Shorter free walls would cut corners."""
+MIN_WALL_TOLERANCES = 0.5
+"""No wall is shorter: a line through fewer points is chance."""
+STEP_TOLERANCES = 1.0
+"""Cuts are tried this far apart: corners come from the lines, not from the cuts, and finer ones cost time."""
+MIN_ANGLE = np.radians(20)
+"""Of a free wall to the two directions; a wall along or across with a step is as good as one that slants less."""
+SINE = np.sin(np.radians(10))
+"""Of the angle between neighbouring walls; less, and where they meet is chance."""
+
+
+@compiled
+def cut(
+    points: np.ndarray, finer: np.ndarray, tolerance: float, spacing: float, first: int, last: int
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Cut a row of points into walls.
+
+    Args:
+        points: (n, 2) float64, evenly spaced, turned so that the first direction is x.
+        finer: (n,) float64, from 1: where it is larger, more and shorter walls are drawn.
+        tolerance: No point is further from its wall along or across, in the unit of the points.
+        spacing: Of the points.
+        first: The kind of the first wall, or -1 for any.
+        last: The kind of the last wall, or -1 for any.
+
+    Returns:
+        cost: Infinite where the points cannot be cut so.
+        ends: (m,) int64, the point after the last of each wall.
+        kinds: (m,) int64; neighbours differ, or are both free.
+    """
+    n = len(points)
+    sums = _moments(points)
+    best = np.full((n + 1, 3), np.inf)
+    came_from = np.zeros((n + 1, 3), np.int64)
+    came_as = np.full((n + 1, 3), -1, np.int64)
+    lines = np.zeros((n + 1, 3, 3))  # of the wall that ends here: a x + b y = c
+    step = max(1, round(STEP_TOLERANCES * tolerance / spacing))
+    shortest = max(1, round(MIN_WALL_TOLERANCES * tolerance / spacing))
+    for j in range(shortest, n + 1):
+        if j % step != 0 and j != n:
+            continue
+        low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
+        for i in range(j - 1, -1, -1):
+            low_x, high_x = min(low_x, points[i, 0]), max(high_x, points[i, 0])
+            low_y, high_y = min(low_y, points[i, 1]), max(high_y, points[i, 1])
+            count = j - i
+            if count < shortest or 0 < i < shortest or i % step != 0:
+                continue
+            mean_x, mean_y, xx, yy, xy = _spread(sums, i, j)
+            square = max(0.5 * (xx + yy) - np.hypot(0.5 * (xx - yy), xy), 0.0)  # about the free line
+            if square > count * tolerance**2:
+                break
+            charge = CHARGE * tolerance**3 / spacing / finer[i]
+            for kind in range(3):
+                if (i == 0 and first >= 0 and kind != first) or (j == n and last >= 0 and kind != last):
+                    continue
+                if kind == ALONG:
+                    if high_y - mean_y > tolerance or mean_y - low_y > tolerance:
+                        continue
+                    a, b, cost = 0.0, 1.0, yy + charge
+                elif kind == ACROSS:
+                    if high_x - mean_x > tolerance or mean_x - low_x > tolerance:
+                        continue
+                    a, b, cost = 1.0, 0.0, xx + charge
+                else:
+                    # The points of a line scatter evenly, then they lie within twice their root mean square.
+                    short = count * spacing < MIN_FREE_TOLERANCES * tolerance / np.sqrt(finer[i])
+                    if short or 4 * square > count * tolerance**2:
+                        continue
+                    angle = _line_angle(xx, yy, xy)
+                    if min(abs(angle), 0.5 * np.pi - abs(angle)) < MIN_ANGLE:
+                        continue
+                    a, b, cost = -np.sin(angle), np.cos(angle), square + FREE_CHARGE * charge
+                c = a * mean_x + b * mean_y
+                total, before = cost, -1
+                if i > 0:
+                    total = np.inf
+                    x, y = 0.5 * (points[i - 1] + points[i])
+                    reach = tolerance * (1 + 1 / finer[i])
+                    for other in range(3):
+                        if best[i, other] + cost >= total or (other == kind and kind != FREE):
+                            continue
+                        d, e, f = lines[i, other]
+                        sine = a * e - b * d
+                        if abs(sine) < SINE:
+                            continue
+                        if np.hypot((c * e - b * f) / sine - x, (a * f - c * d) / sine - y) <= reach:
+                            total, before = best[i, other] + cost, other
+                if total < best[j, kind]:
+                    best[j, kind], came_from[j, kind], came_as[j, kind] = total, i, before
+                    lines[j, kind] = a, b, c
+    kind = int(np.argmin(best[n]))
+    least = best[n, kind]
+    ends, kinds = [n], [kind]
+    if np.isfinite(least):
+        j = n
+        while came_as[j, kind] >= 0:
+            j, kind = came_from[j, kind], came_as[j, kind]
+            ends.append(j)
+            kinds.append(kind)
+    return least, np.array(ends)[::-1].copy(), np.array(kinds)[::-1].copy()
+
+
+@compiled
+def misfit_angle(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> float:
+    """Fit the two directions to all walls together: radians by which x is off."""
+    sums = _moments(points)
+    along, across, mixed = 0.0, 0.0, 0.0
+    for wall in range(len(kinds)):
+        _, _, xx, yy, xy = _spread(sums, ends[wall - 1] if wall else 0, ends[wall])
+        if kinds[wall] == ALONG:
+            along, across, mixed = along + xx, across + yy, mixed + xy
+        elif kinds[wall] == ACROSS:
+            along, across, mixed = along + yy, across + xx, mixed - xy
+    return _line_angle(along, across, mixed)
+
+
+@compiled
+def corners_of(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Meet each wall with the next.
+
+    Returns:
+        (m, 2) float64; corner k is the end of wall k. A corner of parallel walls is NaN.
+    """
+    sums = _moments(points)
+    walls = len(kinds)
+    lines = np.empty((walls, 3))  # a x + b y = c
+    for wall in range(walls):
+        mean_x, mean_y, xx, yy, xy = _spread(sums, ends[wall - 1] if wall else 0, ends[wall])
+        if kinds[wall] == ALONG:
+            a, b = 0.0, 1.0
+        elif kinds[wall] == ACROSS:
+            a, b = 1.0, 0.0
+        else:
+            angle = _line_angle(xx, yy, xy)
+            a, b = -np.sin(angle), np.cos(angle)
+        lines[wall] = a, b, a * mean_x + b * mean_y
+    corners = np.full((walls, 2), np.nan)
+    for wall in range(walls):
+        one, two = lines[wall], lines[(wall + 1) % walls]
+        determinant = one[0] * two[1] - two[0] * one[1]
+        if determinant != 0:
+            corners[wall, 0] = (one[2] * two[1] - two[2] * one[1]) / determinant
+            corners[wall, 1] = (one[0] * two[2] - two[0] * one[2]) / determinant
+    return corners
+
+
+@compiled
+def _moments(points: np.ndarray) -> np.ndarray:
+    """Sum x, y, xx, yy and xy from the first point to each: (n + 1, 5)."""
+    sums = np.zeros((len(points) + 1, 5))
+    for i in range(len(points)):
+        x, y = points[i]
+        sums[i + 1] = sums[i] + np.array([x, y, x * x, y * y, x * y])
+    return sums
+
+
+@compiled
+def _spread(sums: np.ndarray, begin: int, end: int) -> tuple[float, float, float, float, float]:
+    """Give mean x and y of the points begin..end - 1, and their summed squares xx, yy and xy about the mean."""
+    count = end - begin
+    mean_x, mean_y = (sums[end, 0] - sums[begin, 0]) / count, (sums[end, 1] - sums[begin, 1]) / count
+    xx = sums[end, 2] - sums[begin, 2] - count * mean_x * mean_x
+    yy = sums[end, 3] - sums[begin, 3] - count * mean_y * mean_y
+    xy = sums[end, 4] - sums[begin, 4] - count * mean_x * mean_y
+    return mean_x, mean_y, max(xx, 0.0), max(yy, 0.0), xy
+
+
+@compiled
+def _line_angle(xx: float, yy: float, xy: float) -> float:
+    """Give the direction of the line that fits best, in -pi / 2..pi / 2."""
+    return 0.5 * np.arctan2(2 * xy, xx - yy)

@@ -1,0 +1,1 @@
+"""What serves Snakemake itself: code hashes, its lock, its messages and signals."""
