@@ -71,7 +71,8 @@ def resolve(
     if sample["gradient_accumulation"] % team.size:
         raise InputError(
             f"configuration: a step has {sample['gradient_accumulation']} micro-batches "
-            f"(sample.gradient_accumulation), which {team.size} GPUs can't share evenly: choose a multiple of {team.size}"
+            f"(sample.gradient_accumulation), which {team.size} GPUs can't share "
+            f"evenly: choose a multiple of {team.size}"
         )
     return sample
 
