@@ -17,7 +17,7 @@ override OUT := $(value OUT)
 override CONFIG := $(value CONFIG)
 export MODELS TILES OUT CONFIG
 
-.PHONY: help setup demo example apply pull test lint format bench image lock clean
+.PHONY: help setup demo example apply pull test lint format bench image schema lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ bench: $(READY) ## every benchmark, as ratios against the usual way
 
 image: ## the steps of envs/Dockerfile and `make demo` in a fresh Debian root: needs root and debootstrap
 	@envs/try_image.sh
+
+schema: $(READY) ## write docs/configuration.md and the JSON schema from the configuration's models
+	@PYTHONPATH=workflow/scripts python -m eaves.core.config.reference
 
 lock: $(READY) ## compile envs/requirements.in into envs/requirements.txt
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.txt
