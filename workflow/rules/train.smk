@@ -27,12 +27,12 @@ if not config["models"]:
             code=code("train.py"),
             tiles=tiles_folder,
             checkpoint="results/checkpoints/train-{fold}.pt",
-            journal="results/tensorboard/train-fold-{fold}",
+            tensorboard="results/tensorboard/train-fold-{fold}",
         shell:
             # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
             'exec python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --warmup {input.warmup:q}"
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
 

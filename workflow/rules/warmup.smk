@@ -48,11 +48,11 @@ if not config["models"]:
             code=code("warmup.py"),
             tiles=tiles_folder,
             checkpoint="results/checkpoints/warmup-{fold}.pt",
-            journal="results/tensorboard/warmup-fold-{fold}",
+            tensorboard="results/tensorboard/warmup-fold-{fold}",
         shell:
             # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
             'exec python "$SCRIPTS"/warmup.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --encoder {input.encoder:q}"
             " --settings {params.settings:q} --threads {threads} --log {log:q}"
