@@ -44,7 +44,7 @@ def test_it_trains_resumes_and_predicts(tmp_path, encoder, decoder):
 
     resumed = Trainer(build(encoder, decoder).train(), settings, 4, CPU)
     resumed.load_state_dict(kept)
-    assert torch.equal(resumed.step(batches[1:], MAIN)[0], loss)
+    assert torch.equal(resumed.training_step(batches[1:], MAIN)[0], loss)
     ends = resumed.network.state_dict()
     assert all(torch.equal(value, ends[name]) for name, value in trainer.network.state_dict().items())
 
