@@ -38,8 +38,8 @@ def select_devices(count: int = 1) -> list[torch.device]:
         return [torch.device("cpu")]
     if torch.cuda.device_count() < count:
         raise InputError(
-            f"{count} GPUs are configured, but only {torch.cuda.device_count()} are available: lower `gpus` in the "
-            "configuration, or request more per job from the cluster"
+            f"{count} GPUs are configured, but only {torch.cuda.device_count()} are available: lower "
+            "run.gpus_per_fold in the configuration, or request more per job from the cluster"
         )
     return [torch.device("cuda", number) for number in range(count)]
 

@@ -70,7 +70,7 @@ def lock_gpus(count: int = 1, folder: Path = LOCK_FOLDER) -> list[str]:
     if count > len(uuids):
         raise InputError(
             f"{count} GPUs are configured, but only {len(uuids)} are available (MIG instances don't count): lower "
-            "`gpus` in the configuration, or request more per job from the cluster"
+            "run.gpus_per_fold in the configuration, or request more per job from the cluster"
         )
     try:
         if not folder.exists():

@@ -17,7 +17,7 @@ from eaves.models.files import read_model, read_recipe, read_shapes
 from eaves.models.pretrained import load_encoder
 
 HEAD_CHANNELS = 32  # of the convolutions between the encoder's first feature map and full resolution
-HEIGHT_CHANNELS = ("anew", "zero", "red", "mean")
+HEIGHT_CHANNELS = ("random", "zero", "red", "mean")
 # The part of a model file's recipe that is needed to build the network and scale its input, validated because the file
 # may come from anywhere. The limits exclude infinity, which JSON can express (1e999).
 RECIPE_SCHEMA = {
@@ -195,7 +195,7 @@ def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
 
 
 def add_height_channel(
-    network: nn.Module, encoder: str, decoder: str = "unet", height_channel: str = "anew"
+    network: nn.Module, encoder: str, decoder: str = "unet", height_channel: str = "random"
 ) -> nn.Module:
     """Return a network of four input channels, RGB and height, with the weights of a network of three.
 
@@ -203,9 +203,10 @@ def add_height_channel(
         network: a network of 3 channels, built by `build`.
         encoder: name of its encoder.
         decoder: name of its decoder.
-        height_channel: how the first convolution starts. `anew`, the winner's: it and its batch norm start at random.
-            Else both are kept for RGB, and the weights of the height are `zero` (as the challenge's second had it),
-            those of `red` (the fifth), or the `mean` of the three colours'. Everything after is kept in any case.
+        height_channel: initial weights of the first convolution. `random`, the winner's choice, initialises the whole
+            convolution and its batch norm at random. Otherwise both keep their weights for RGB, and the height gets
+            `zero` weights (as in the challenge's second place), those of `red` (fifth place), or the `mean` of the
+            colours'. All other layers keep their weights.
 
     Returns:
         A new network of 4 channels.
@@ -221,7 +222,7 @@ def add_height_channel(
     name, convolution = first_convolution(wider)
     kept = dict(network.state_dict())
     rgb = kept.pop(f"{name}.weight")
-    if height_channel == "anew":
+    if height_channel == "random":
         init_random(convolution)
         norm = next((name for name, layer in wider.named_modules() if isinstance(layer, nn.BatchNorm2d)), name)
         kept = {key: value for key, value in kept.items() if not key.startswith((f"{name}.", f"{norm}."))}

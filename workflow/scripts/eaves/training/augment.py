@@ -40,7 +40,7 @@ def draw(generator: np.random.Generator, settings: dict[str, Any]) -> Draw:
     if uniform[0] < settings["transpose_p"]:
         matrix = matrix[[1, 0, 2]]
     if uniform[1] < settings["affine_p"]:
-        if settings["strict"]:
+        if settings["match_original"]:
             shift_x = shift_y = 0.0  # the original rounds them to 0
         zoom = 1 / (1 + scale * settings["scale"])
         angle_rad = math.radians(angle * settings["rotate_deg"])
@@ -55,13 +55,13 @@ def draw(generator: np.random.Generator, settings: dict[str, Any]) -> Draw:
     hsv = np.zeros(3)
     if uniform[2] < settings["hsv_p"]:
         hsv = colour * np.array(settings["hsv"]) / 255
-        if settings["strict"]:
+        if settings["match_original"]:
             hsv[0] /= 255  # the original divides the hue by 255 twice
     return Draw(matrix[:2].astype(np.float32), hsv.astype(np.float32))
 
 
 def apply(
-    rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw], strict: bool = False
+    rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw], match_original: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Augment a batch.
 
@@ -73,20 +73,20 @@ def apply(
         height: (N, 1, H, W) float32, any unit.
         truth: (N, 1, H, W) float32.
         draws: the augmentation of each of the N crops.
-        strict: mirror at the centre of the edge pixels, as the original does, instead of at their outer edge.
+        match_original: mirror at the centre of the edge pixels, as the original does, instead of at their outer edge.
 
     Returns:
         rgb, height and truth, augmented, with the same shapes.
     """
     affine = torch.from_numpy(np.stack([one.affine for one in draws])).to(rgb.device)
     grid = F.affine_grid(affine, list(rgb.shape), align_corners=False)
-    if strict:  # the same positions, with -1 and 1 at the centres of the edge pixels
+    if match_original:  # the same positions, with -1 and 1 at the centres of the edge pixels
         rows, columns = rgb.shape[-2:]
         grid = grid * grid.new_tensor([columns / (columns - 1), rows / (rows - 1)])
     image = F.grid_sample(
-        torch.cat([rgb, height], 1), grid, mode="bilinear", padding_mode="reflection", align_corners=strict
+        torch.cat([rgb, height], 1), grid, mode="bilinear", padding_mode="reflection", align_corners=match_original
     )
-    truth = F.grid_sample(truth, grid, mode="nearest", padding_mode="reflection", align_corners=strict)
+    truth = F.grid_sample(truth, grid, mode="nearest", padding_mode="reflection", align_corners=match_original)
     rgb, height = image[:, :3], image[:, 3:]
     shifted = [number for number, one in enumerate(draws) if one.hsv.any()]
     if shifted:

@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tensorboard-dir", type=Path, help="folder for TensorBoard's files (default: none)")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("--gpus", type=int, default=1, help="number of GPUs that train the fold together (default: 1)")
     parser.add_argument("--threads", type=int, default=1, help="number of CPU threads (default: 1)")
 
 
@@ -70,7 +71,7 @@ def train_fold(
     Raises:
         InputError: the table of folds, a tile or the warm-up is missing or damaged, or training failed.
     """
-    gpus = devices.select_devices(settings[stage]["gpus"])
+    gpus = devices.select_devices(arguments.gpus)
     launch(gpus, _train_in_process, stage, script, arguments, settings, phases)
 
 

@@ -48,7 +48,7 @@ class TrainingLogger:
             first: the step that it starts from, above 0 when resuming.
         """
         sample = self._job.settings["sample"]
-        self._crops = sample["micro_batch"] * sample["accumulate"]
+        self._crops = sample["micro_batch"] * sample["gradient_accumulation"]
         self._started, self._training_s = time.monotonic(), 0.0
         self._first = first
         if self._enabled:

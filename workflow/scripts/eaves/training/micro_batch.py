@@ -37,8 +37,8 @@ def resolve(
 ) -> dict[str, Any]:
     """Resolve `micro_batch: auto` and the number of micro-batches per step that follows from it.
 
-    `auto` is the largest divisor of `batch` (per GPU) with which a step fits into memory, determined by trial on a GPU
-    and by calculation on the CPU.
+    `auto` is the largest divisor of `batch_size` (per GPU) with which a step fits into memory, determined by trial on a
+    GPU and by calculation on the CPU.
 
     Args:
         network: the network before training, on the CPU; not changed.
@@ -60,17 +60,18 @@ def resolve(
     if sample["micro_batch"] == "auto" and checkpointed:
         sample = checkpointed
     elif sample["micro_batch"] == "auto":
-        share = sample["batch"] // group.world_size
+        share = sample["batch_size"] // group.world_size
         sizes = [size for size in range(share, 0, -1) if share % size == 0]
         largest = group.all_reduce_min(largest_fitting(network, settings, channels, tiles, device, sizes), device)
         if not largest:
             raise InputError(out_of_memory_message(network, settings, channels, tiles, device))
-        LOG.info("micro-batches of %d crops fit: %d per step", largest, sample["batch"] // largest)
-        sample = {**sample, "micro_batch": largest, "accumulate": sample["batch"] // largest}
-    if sample["accumulate"] % group.world_size:
+        LOG.info("micro-batches of %d crops fit: %d per step", largest, sample["batch_size"] // largest)
+        sample = {**sample, "micro_batch": largest, "gradient_accumulation": sample["batch_size"] // largest}
+    if sample["gradient_accumulation"] % group.world_size:
         raise InputError(
-            f"configuration: a step has {sample['accumulate']} micro-batches (sample.accumulate), which "
-            f"{group.world_size} GPUs can't share evenly: choose a multiple of {group.world_size}"
+            f"configuration: a step has {sample['gradient_accumulation']} micro-batches "
+            f"(sample.gradient_accumulation), which {group.world_size} GPUs can't share evenly: choose a multiple of "
+            f"{group.world_size}"
         )
     return sample
 
@@ -82,13 +83,13 @@ def out_of_memory_message(
     if device.type == "cuda":
         torch.cuda.empty_cache()
     sample = settings["sample"]
-    batch = sample["batch"] or sample["micro_batch"] * sample["accumulate"]
+    batch = sample["batch_size"] or sample["micro_batch"] * sample["gradient_accumulation"]
     wanted = batch if sample["micro_batch"] == "auto" else sample["micro_batch"]
     crop_px = sample["crop_px"]
     problem = f"training: out of memory on {device} with sample.micro_batch {sample['micro_batch']} of {crop_px} px"
     sizes = [size for size in range(wanted - 1, 0, -1) if batch % size == 0]
     if found := largest_fitting(network, settings, channels, tiles, device, sizes):
-        return f"{problem}; sample.micro_batch: {found} with sample.accumulate: {batch // found} would fit"
+        return f"{problem}; sample.micro_batch: {found} with sample.gradient_accumulation: {batch // found} would fit"
     while (crop_px := crop_px // 64 * 32) >= 32:
         smaller = {**settings, "sample": {**sample, "crop_px": crop_px}}
         if largest_fitting(network, smaller, channels, tiles, device, [1]):
@@ -138,7 +139,7 @@ def _fits(
     Two steps of two micro-batches: at the end of the second step, Adam's moments, accumulated gradients and the
     activations of a micro-batch are in memory at the same time.
     """
-    sample = {**settings["sample"], "micro_batch": size, "accumulate": 2}
+    sample = {**settings["sample"], "micro_batch": size, "gradient_accumulation": 2}
     trainer = reserved = None
     try:
         # In place of the best weights so far and of the buffers in which gradients are exchanged.

@@ -51,12 +51,12 @@ class Sampler:
     @property
     def steps_per_epoch(self) -> int:
         """Number of optimizer steps in an epoch; crops that don't fill a step are left out of this epoch."""
-        return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["accumulate"]))
+        return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["gradient_accumulation"]))
 
     def draw(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> list[Batch]:
         """Draw this process's micro-batches of a step: those numbered rank, rank + world_size, ..."""
         order = np.random.default_rng((*self.key, epoch)).permutation(self.crops_per_epoch)
-        micro_batches = self.sample["accumulate"]
+        micro_batches = self.sample["gradient_accumulation"]
         crops = self.sample["micro_batch"] * micro_batches
         positions = np.arange(step * crops, (step + 1) * crops) % len(order)
         return [self._cut(epoch, order[part]) for part in np.split(positions, micro_batches)[rank::world_size]]
