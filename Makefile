@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-UV_VERSION := 0.13.9
 CORES ?= all
 QUICKSTART := --configfile workflow/recipes/quickstart.yaml
 
@@ -24,11 +23,11 @@ help: ## list these commands
 
 setup: $(READY) ## make the virtual environment .venv from envs/requirements.txt
 
-$(READY): envs/requirements.txt
+$(READY): envs/uv.txt envs/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed: make PYTHON=python3.11")'
 	@echo "setup: a virtual environment in $(VENV) (torch and its CUDA libraries are large: minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes envs/requirements.txt
 	@$(BIN)/uv pip check --quiet --python $(BIN)/python
 	@touch $@
@@ -70,8 +69,10 @@ bench: $(READY) ## every benchmark, as ratios against the usual way
 image: ## the steps of envs/Dockerfile and `make demo` in a fresh Debian root: needs root and debootstrap
 	@envs/try_image.sh
 
-lock: $(READY) ## compile envs/requirements.in into envs/requirements.txt
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/requirements.in -o envs/requirements.txt
+lock: $(READY) ## pin every package and its hashes: envs/*.in are compiled into envs/*.txt
+	@for name in uv requirements; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes envs/$$name.in -o envs/$$name.txt || exit 1; \
+	done
 
 clean: ## remove results (not data, not the environment)
 	@rm -rf results .snakemake
