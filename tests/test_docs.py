@@ -47,6 +47,12 @@ def test_relative_links_resolve(page):
             assert anchor in map(slug, headings), f"{target}: no such heading"
 
 
+def test_readme_links_every_page():
+    readme = (PROJECT_ROOT / "README.md").read_text()
+    missing = [page.name for page in PAGES if page.parent.name == "docs" and f"](docs/{page.name})" not in readme]
+    assert not missing
+
+
 @pytest.mark.parametrize("page", PAGES, ids=ids)
 def test_paths_exist(page):
     for name in TRACKED.findall(page.read_text()):
