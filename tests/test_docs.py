@@ -49,7 +49,9 @@ def test_relative_links_resolve(page):
 
 def test_readme_links_every_page():
     readme = (PROJECT_ROOT / "README.md").read_text()
-    missing = [page.name for page in PAGES if page.parent.name == "docs" and f"](docs/{page.name})" not in readme]
+    missing = [
+        page.name for page in PAGES if page.parent == PROJECT_ROOT / "docs" and f"](docs/{page.name})" not in readme
+    ]
     assert not missing
 
 
