@@ -1,11 +1,14 @@
 """Generated scenes: the same on every call, shaped like the challenge's tiles, and worth training on."""
 
 import functools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+import towns
 from towns import TOWNS, Scene, make_scene
 from towns.labels import add_label_noise, relabel
 from towns.noise import generator
@@ -39,6 +42,12 @@ def height_above_ground(made: Scene) -> np.ndarray:
 def assert_equal(one: Scene, other: Scene, names: tuple[str, ...] = ("rgb", "dsm", "dtm", "truth")) -> None:
     for name in names:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_the_package_does_not_depend_on_eaves():
+    files = list(Path(towns.__file__).parent.glob("*.py"))
+    assert len(files) > 10
+    assert not [path for path in files if re.search(r"^\s*(from|import) eaves\b", path.read_text(), re.MULTILINE)]
 
 
 def test_same_arguments_give_the_same_scene():
