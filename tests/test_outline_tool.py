@@ -173,6 +173,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path):
     """Combs with 770 corners each: kept in memory, those of 20 tiles more would fill 30 MB."""
     combs = np.kron(np.ones((128, 192), int), [[1, 0], [1, 1], [0, 0]]) * (1 + np.arange(384) // 3)[:, None]
