@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from snakemake.io import _IOFile  # type: ignore[import-untyped]
+from snakemake.io import _IOFile
 
 _is_newer = _IOFile.is_newer
 
