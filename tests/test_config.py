@@ -6,12 +6,13 @@ import re
 import jsonschema
 import pytest
 import yaml
-from toy import CONFIG, PROJECT_ROOT, merged
+from toy import CONFIG, PROJECT_ROOT, SCRIPTS, merged
 
 from eaves.core import config
 from eaves.core.config import reference
 from eaves.core.config.blocks import Config
 from eaves.core.config.validation import allowed, full_type, model_in
+from eaves.workflow import code_hash
 from eaves.core.errors import InputError
 
 RECIPES = sorted((PROJECT_ROOT / "workflow" / "recipes").glob("*.yaml"))
@@ -104,3 +105,11 @@ def test_settings_that_a_script_cannot_use_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=said):
             config.section(text, "score")
+
+
+@pytest.mark.parametrize("script", ["train.py", "score.py"])
+def test_the_description_of_a_key_is_no_part_of_a_scripts_code(script):
+    """Otherwise a range that is widened would train all folds again."""
+    files = {file.name for file, _ in code_hash.reached(SCRIPTS / script)}
+    assert "loading.py" in files
+    assert not files & {"blocks.py", "validation.py", "reference.py"}
