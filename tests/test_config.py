@@ -12,8 +12,8 @@ from eaves.core import config
 from eaves.core.config import reference
 from eaves.core.config.blocks import Config
 from eaves.core.config.validation import allowed, full_type, model_in
-from eaves.workflow import code_hash
 from eaves.core.errors import InputError
+from eaves.workflow import code_hash
 
 RECIPES = sorted((PROJECT_ROOT / "workflow" / "recipes").glob("*.yaml"))
 
