@@ -274,9 +274,9 @@ def note_start():
 def end_run_with_faults():
     """Say how to resume, after a run was stopped or jobs failed."""
     if INTERRUPTS and INTERRUPTS.stopped:
-        print("stopped: the same command goes on from here", file=sys.stderr)
+        print("stopped: run the same command to resume", file=sys.stderr)
         sys.exit(main_process.INTERRUPTED)
-    print("error: not everything is done: see the errors above; the same command goes on from here", file=sys.stderr)
+    print("error: the run is incomplete: see the errors above, then run the same command to resume", file=sys.stderr)
 
 
 def share_of_cores(wildcards):
