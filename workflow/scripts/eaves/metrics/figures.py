@@ -40,7 +40,7 @@ def figures(measured: TileMeasures) -> dict[str, float | int | None]:
     """Compute the figures of one tile, or of several pooled tiles.
 
     Returns:
-        `average_precision`: COCO's AP, the mean over IoU 0.50:0.05:0.95; `average_precision_50`, `_75`: at IoU 0.5, 0.75;
+        `average_precision`: COCO's AP, the mean over IoU 0.50:0.05:0.95; `average_precision_50` and `_75`: at that IoU;
         `boundary_average_precision`: AP with boundary IoU; `mean_f_score`: mean F-score over the same thresholds;
         `panoptic_quality`, `segmentation_quality`, `recognition_quality` at IoU 0.5;
         `boundary_iou`: mean over the matches at IoU 0.5; `pixel_f_score`, `pixel_iou`; `merged`, `split`: counts.

@@ -65,7 +65,7 @@ def choose(f_score: np.ndarray, searched: list[Thresholds], configured: Threshol
     mean = mean_over_tiles(f_score)
     if not np.isfinite(mean).any():
         raise InputError(
-            "no training tile has a building in either the truth or the solution: there is nothing to tune on"
+            "no training tile has a building in either the truth or the solution, so there is nothing to tune on"
         )
     places = [
         {value: place for place, value in enumerate(sorted(set(values)))} for values in zip(*searched, strict=True)
@@ -120,9 +120,7 @@ def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str
         for tile, rows in read_table(path).groupby("tile"):
             found = rows[list(Thresholds._fields)].to_numpy(float)
             if not np.array_equal(found, expected):
-                raise InputError(
-                    f"{path}: the thresholds differ from those to search by the configuration; run tune.py again"
-                )
+                raise InputError(f"{path}: other thresholds than the configuration searches; run tune.py again")
             counts[str(tile)] = rows[["tp", "fp", "fn", "scored"]].to_numpy(np.int32)
     tiles = sorted(counts)
     return tiles, np.stack([counts[tile] for tile in tiles])
