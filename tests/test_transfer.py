@@ -52,14 +52,14 @@ def test_a_disk_too_small_is_known_before_anything_is_fetched(tmp_path, monkeypa
     [
         (
             OSError(errno.ENOSPC, "full"),
-            "cannot be written: the file system of .* is full .* the download resumes from here",
+            "the file system of .* is full .* the download resumes from here",
         ),
         (OSError(errno.EIO, "bad"), "cannot be written: bad; .*run again: the download resumes from here"),
     ],
 )
 def test_a_disk_that_fails_on_the_way_is_named_and_what_came_is_kept(tmp_path, error, said):
     path = tmp_path / "new" / "file"
-    with pytest.raises(InputError, match=f"{path}: {said}"):
+    with pytest.raises(InputError, match=f"{path}: .*{said}"):
         transfer.fetch([Transfer(Item("key", 9, "e"), path)], Answering(b"1234", error))
     assert path.with_name(".file.e.part").read_bytes() == b"1234"
     assert not path.exists()

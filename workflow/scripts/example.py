@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Generate the tiles, then change the configuration."""
     recipe: dict[str, Any] = {}
     for path in OVERLAYS:
-        recipe = config.laid_over(recipe, yaml.safe_load(path.read_text()))
+        recipe = config.merge(recipe, yaml.safe_load(path.read_text()))
     scenes = recipe.pop("scenes")
     planned = {name: list(generated.planned_files(arguments.data, name, scenes[name])) for name in ("train", "test")}
     for name, tiles in planned.items():
