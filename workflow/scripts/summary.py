@@ -88,9 +88,7 @@ def notes(models: Path) -> list[str]:
     generated = [recipe.get("tiles", {}).get("generated", 0) for recipe in recipes]
     if not any(generated):
         return []
-    return [
-        "the models were trained on generated towns: expect missed buildings, and trees taken for buildings, on real tiles"
-    ]
+    return ["the models were trained on generated towns: on real tiles, expect misses and trees taken for buildings"]
 
 
 if __name__ == "__main__":
