@@ -509,7 +509,7 @@ def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy
     assert not (tmp_path / "fold-0.safetensors").exists()
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert re.search(r"resuming from epoch [23], step", done.stderr)
     assert "epoch 1/" not in done.stderr
     assert_same_model(toy_run, tmp_path)
 
@@ -523,11 +523,11 @@ def test_training_asked_to_end_saves_and_exits_and_goes_on_from_there(toy_run, t
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
     assert process.returncode == 128 + signal.SIGTERM
-    assert re.search(r"SIGTERM: stopped in epoch \d after step \d; the next start goes on from here", said)
+    assert re.search(r"SIGTERM: stopped in epoch \d after step \d; the next start resumes from here", said)
     assert "error" not in said
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert re.search(r"resuming from epoch [23], step", done.stderr)
     assert (tmp_path / "fold-0.csv").read_bytes() == (toy_run.results / "models" / "fold-0.csv").read_bytes()
 
 
@@ -577,7 +577,7 @@ import runpy, sys
 sys.path.insert(0, {scripts!r})
 import torch
 from eaves.compute import devices
-devices.choose = lambda count: [torch.device("cpu")] * count
+devices.select_devices = lambda count: [torch.device("cpu")] * count
 if __name__ == "__main__":
     runpy.run_path({scripts!r} + "/train.py", run_name="__main__")
 """
