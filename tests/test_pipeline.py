@@ -38,7 +38,7 @@ from toy import (
 )
 
 from eaves.metrics.challenge import challenge_rules, overall, score_tile
-from eaves.metrics.figures import figures, pooled
+from eaves.metrics.figures import figures, pool
 from eaves.metrics.measure import measure_tile
 from eaves.models.files import read_model, save_model
 from eaves.models.inference import predict_strips
@@ -196,7 +196,7 @@ def test_scores_tell_what_the_library_tells(toy_run):
     buildings = pd.read_csv(toy_run.results / "scores" / "buildings.csv")
     assert scores["rules"] == CONFIG["score"]
     for group, set_name in (("out_of_fold", "train"), ("test", "test")):
-        rows = per_tile[per_tile["group"] == group].set_index("tile")
+        rows = per_tile[per_tile["set"] == group].set_index("tile")
         assert sorted(rows.index) == sorted(toy_run.tiles(set_name))
         parts = []
         for tile, row in rows.iterrows():
@@ -212,13 +212,11 @@ def test_scores_tell_what_the_library_tells(toy_run):
         assert scores[group]["f_score"] == pytest.approx(rows["f_score"].mean(), abs=1e-6)
         for outcome in ("tp", "fp", "fn"):
             assert scores[group][outcome] == rows[outcome].sum()
-        assert scores[group].items() >= figures(pooled(parts)).items()
+        assert scores[group].items() >= figures(pool(parts)).items()
         assert scores[group]["pixel_iou"] > 0
         assert scores[group]["average_precision"] is not None
-        towns = pd.read_csv(toy_run.results / "scores" / "groups.csv").set_index("group").loc[group]
-        assert (
-            set(towns["tile_group"].dropna()) == set(rows["tile_group"]) == {name.split("_")[0] for name in rows.index}
-        )
+        towns = pd.read_csv(toy_run.results / "scores" / "groups.csv").set_index("set").loc[group]
+        assert set(towns["group"].dropna()) == set(rows["group"]) == {name.split("_")[0] for name in rows.index}
         assert towns["f_score"].iloc[0] == scores[group]["f_score"]
         mine = buildings[buildings["tile"].isin(rows.index)]
         assert ((mine["side"] == "truth") & (mine["outcome"] == "fn")).sum() == scores[group]["fn"]
@@ -237,7 +235,7 @@ def test_the_tool_by_hand_finds_what_the_pipeline_found(toy_run, tmp_path):
         == json.loads((results / "scores" / "scores.json").read_text())["test"]
     )
     curve = pd.read_csv(results / "scores" / "precision_recall.csv")
-    whole = curve[(curve["group"] == "test") & curve["tile_group"].isna() & (curve["iou"] == 0.5)]
+    whole = curve[(curve["set"] == "test") & curve["group"].isna() & (curve["iou"] == 0.5)]
     average = json.loads((tmp_path / "s.json").read_text())["all"]["average_precision_50"]
     assert whole["precision"].mean() == pytest.approx(average, abs=2e-6)
 
