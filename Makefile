@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 CORES ?= all
+PYTEST := python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 QUICKSTART := --configfile workflow/recipes/quickstart.yaml
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -16,10 +17,10 @@ override OUT := $(value OUT)
 override CONFIG := $(value CONFIG)
 export MODELS TILES OUT CONFIG
 
-.PHONY: help setup demo example apply pull test lint format bench image lock clean
+.PHONY: help setup demo example apply pull test test-slow test-all coverage lint format bench image lock clean
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create the virtual environment .venv from envs/requirements.txt
 
@@ -48,8 +49,17 @@ pull: $(READY) ## get data, models and results from the DVC remote and mark them
 	@dvc status --quiet || { echo "error: the pulled files differ from those that this commit describes; see dvc status"; exit 1; }
 	@snakemake --touch --forceall --cores 1 --quiet all -- all tuning
 
-test: $(READY) ## the tests, some files at a time
-	@python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: $(READY) ## run the tests, the slow ones excepted: at most five minutes on two cores
+	@$(PYTEST) -m "not slow"
+
+test-slow: $(READY) ## run the slow tests: DVC, clusters, interrupts, many kills (about 15 minutes on two cores)
+	@$(PYTEST) -m slow
+
+test-all: $(READY) ## run all tests
+	@$(PYTEST)
+
+coverage: $(READY) ## run the tests as `make test` does and measure their line coverage of the library
+	@$(PYTEST) -m "not slow" --cov --cov-report=term-missing:skip-covered
 
 lint: $(READY) ## check with ruff, mypy, snakefmt and snakemake --lint
 	@ruff check .
