@@ -22,11 +22,18 @@ ENCODERS = [
     "tf_efficientnet_lite0",
     "convnext_atto",
 ]
+USUAL = {("resnet34", "unet"), ("tf_efficientnet_lite0", "linknet")}
 ODD = (77, 101)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(
+    ("encoder", "decoder"),
+    [
+        pytest.param(encoder, decoder, marks=() if (encoder, decoder) in USUAL else pytest.mark.slow)
+        for encoder in ENCODERS
+        for decoder in DECODERS
+    ],
+)
 def test_it_trains_resumes_and_predicts(tmp_path, encoder, decoder):
     devices.make_deterministic(1, threads=1)
     settings = run_of(tmp_path).settings

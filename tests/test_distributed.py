@@ -53,7 +53,7 @@ def assert_close(one, other):
         assert [row[name] for name in figures] == pytest.approx([same[name] for name in figures], rel=1e-3)
 
 
-@pytest.mark.parametrize("batch_norm", ["all", "first"])
+@pytest.mark.parametrize("batch_norm", ["all", pytest.param("first", marks=pytest.mark.slow)])
 def test_two_processes_train_as_one(tmp_path, batch_norm):
     changes = {"optimize": {"batch_norm": batch_norm}}
     alone = trained(tmp_path / "alone", 1, changes)
@@ -62,6 +62,7 @@ def test_two_processes_train_as_one(tmp_path, batch_norm):
     assert any(not torch.equal(value, together[0][name]) for name, value in network().state_dict().items())
 
 
+@pytest.mark.slow
 def test_batch_norm_synchronised_is_that_of_the_batch_of_all(tmp_path):
     """Two processes with one crop each, against one process with two crops at a time."""
     pairs = {"micro_batch": 2, "gradient_accumulation": 2}
@@ -106,6 +107,7 @@ def _command(pid):
         return b""
 
 
+@pytest.mark.slow
 def test_a_team_ends_together_and_goes_on_where_it_was(tmp_path):
     """Ended three times: the leading process killed, the other one killed, and both asked to stop."""
     often = {"minutes": 0, "crops_per_tile": 60}

@@ -4,12 +4,11 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from toy import SCRIPTS
+from toy import SCRIPTS, run_script
 
 from eaves.core.errors import InputError
 from eaves.models.files import save_model
@@ -37,13 +36,7 @@ def keys(folder):
 
 
 def run(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, SCRIPTS / "cache.py", *arguments],
-        env=os.environ | {"EAVES_FOLD_CACHE": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_script(SCRIPTS / "cache.py", *arguments, env={"EAVES_FOLD_CACHE": str(folder)})
 
 
 def test_what_is_there_is_listed_newest_first(folder):

@@ -50,6 +50,7 @@ def job(tmp_path, monkeypatch):
     return train
 
 
+@pytest.mark.slow
 def test_a_fold_is_taken_from_the_cache_only_by_its_like(job, tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.INFO, "eaves")
     first = job(tmp_path / "cache").read_bytes()
