@@ -128,16 +128,18 @@ def run_script(
 def _process_state(arguments: list[str], variables: Mapping[str, str]) -> Iterator[None]:
     """Set the arguments and environment that a script sees, and restore what it changes in this process."""
     log = logging.getLogger("eaves")
-    kept = sys.argv, dict(os.environ), log.handlers, log.level, log.propagate, signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
+    kept = sys.argv, dict(os.environ), log.handlers, log.level, log.propagate
     sys.argv = arguments
     os.environ.update(variables)
     try:
         yield
     finally:
-        sys.argv, environ, log.handlers, log.level, log.propagate, interrupt = kept
+        sys.argv, environ, log.handlers, log.level, log.propagate = kept
         os.environ.clear()
         os.environ.update(environ)
-        signal.signal(signal.SIGINT, interrupt)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def snakemake(
