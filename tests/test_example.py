@@ -64,7 +64,7 @@ def test_a_second_time_changes_nothing_and_other_tiles_are_left_alone(example, t
     done = run_script(SCRIPTS / "example.py", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: data/test: holds other tiles, e.g. MINE_1; move them away, or try the pipeline on them"
+        "error: data/test: contains other tiles, e.g. MINE_1; move them, or run the pipeline on them"
     ]
     assert content(tmp_path) == before
 

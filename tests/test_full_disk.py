@@ -325,16 +325,17 @@ def test_training_goes_on_where_curves_cannot_be_written(tmp_path, small_disk, c
     small_disk.mount(0)
     phases = [replace(MAIN, epochs=2)]
     plain = loop.train(network(), run_of(tmp_path / "plain", phases), CPU)
-    watched = replace(run_of(tmp_path / "watched", phases), journal=small_disk.folder / "curves")
+    watched = replace(run_of(tmp_path / "watched", phases), tensorboard_dir=small_disk.folder / "curves")
     with caplog.at_level("WARNING", logger="eaves"):
         assert loop.train(network(), watched, CPU) == plain
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told == f"{watched.journal}: cannot be written (No space left on device); training goes on without it"
+    problem = "cannot be written (No space left on device); training continues without TensorBoard"
+    assert told == f"{watched.tensorboard_dir}: {problem}"
 
 
 def test_a_download_of_weights_into_a_full_cache_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(pretrained, "source_of", lambda _: Source("w.pth", "", "https://example.org/w.pth"))
+    monkeypatch.setattr(pretrained, "find_source", lambda _: Source("w.pth", "", "https://example.org/w.pth"))
 
     def download(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -107,7 +107,7 @@ def test_one_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 
     done = snakemake(folder, "models", overlay=LONG, cache=folder / "cache")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert re.search(r"goes on from epoch \d, step \d", done.stderr)
+    assert re.search(r"resuming from epoch \d, step \d", done.stderr)
     whole = snakemake(tmp_path / "whole", "models", overlay=LONG, cache=tmp_path / "none")
     assert whole.returncode == 0
     for fold in (0, 1):

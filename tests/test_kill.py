@@ -6,12 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
-from test_training import network, run_of
+from test_training import network, resume, run_of
 
 from eaves.compute import devices
 from eaves.models.files import save_model
-from eaves.training import loop
 from eaves.training.job import Phase
 
 PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), Phase("final", 2, 1e-4, 1.5, 0.5)]
@@ -19,9 +17,9 @@ PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), P
 
 def train(folder: Path) -> None:
     """What the process does: train for five epochs of six steps, a checkpoint a step."""
-    devices.make_repeatable(1, threads=1)
+    devices.make_deterministic(1, threads=1)
     learning = network()
-    history = loop.train(learning, run_of(folder, PHASES, minutes=0), torch.device("cpu"))
+    history = resume(learning, run_of(folder, PHASES, minutes=0))
     save_model(folder / "model.safetensors", learning, {"history": history})
 
 

@@ -108,19 +108,19 @@ def test_a_folder_whose_name_snakemake_would_fill_in_is_refused(tmp_path):
 def test_tables_give_names_back_as_they_were(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("table") / "t.csv"
     names = [name for name in names if name and not set("\r\n\0") & set(name) and name.isprintable()]
-    pd.DataFrame({"tile": names, "fold": range(len(names)), "tile_group": names, "f_score": np.nan}).to_csv(
+    pd.DataFrame({"tile": names, "fold": range(len(names)), "group": names, "f_score": np.nan}).to_csv(
         path, index=False
     )
     table = read_table(path)
-    assert table["tile"].tolist() == table["tile_group"].tolist() == names
+    assert table["tile"].tolist() == table["group"].tolist() == names
     assert table["fold"].tolist() == list(range(len(names)))
     assert table["f_score"].isna().all()
 
 
 def test_a_city_by_the_name_of_nothing_is_not_taken_for_all_tiles(tmp_path):
-    columns = "group,tile_group,tile,iou,f_score\n"
+    columns = "set,group,tile,iou,f_score\n"
     (tmp_path / "by_iou.csv").write_text(columns + "test,,,0.5,0.75\ntest,NA,,0.5,0.25\ntest,,null,0.5,0.25\n")
-    (tmp_path / "curve.csv").write_text("group,tile_group,tile,iou,recall,precision\ntest,,,0.5,0,1\n")
+    (tmp_path / "curve.csv").write_text("set,group,tile,iou,recall,precision\ntest,,,0.5,0,1\n")
     given = ["--by-iou", tmp_path / "by_iou.csv", "--curve", tmp_path / "curve.csv", "--folder", tmp_path]
     done = run_script(SCRIPTS / "plots.py", *given)
     assert done.returncode == 0, done.stderr

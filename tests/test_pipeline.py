@@ -37,7 +37,7 @@ from toy import (
 )
 
 from eaves.metrics.challenge import challenge_rules, overall, score_tile
-from eaves.metrics.figures import figures, pooled
+from eaves.metrics.figures import figures, pool
 from eaves.metrics.measure import measure_tile
 from eaves.models.files import read_model, save_model
 from eaves.models.inference import predict_strips
@@ -195,7 +195,7 @@ def test_scores_tell_what_the_library_tells(toy_run):
     buildings = pd.read_csv(toy_run.results / "scores" / "buildings.csv")
     assert scores["rules"] == CONFIG["score"]
     for group, set_name in (("out_of_fold", "train"), ("test", "test")):
-        rows = per_tile[per_tile["group"] == group].set_index("tile")
+        rows = per_tile[per_tile["set"] == group].set_index("tile")
         assert sorted(rows.index) == sorted(toy_run.tiles(set_name))
         parts = []
         for tile, row in rows.iterrows():
@@ -211,13 +211,11 @@ def test_scores_tell_what_the_library_tells(toy_run):
         assert scores[group]["f_score"] == pytest.approx(rows["f_score"].mean(), abs=1e-6)
         for outcome in ("tp", "fp", "fn"):
             assert scores[group][outcome] == rows[outcome].sum()
-        assert scores[group].items() >= figures(pooled(parts)).items()
+        assert scores[group].items() >= figures(pool(parts)).items()
         assert scores[group]["pixel_iou"] > 0
         assert scores[group]["average_precision"] is not None
-        towns = pd.read_csv(toy_run.results / "scores" / "groups.csv").set_index("group").loc[group]
-        assert (
-            set(towns["tile_group"].dropna()) == set(rows["tile_group"]) == {name.split("_")[0] for name in rows.index}
-        )
+        towns = pd.read_csv(toy_run.results / "scores" / "groups.csv").set_index("set").loc[group]
+        assert set(towns["group"].dropna()) == set(rows["group"]) == {name.split("_")[0] for name in rows.index}
         assert towns["f_score"].iloc[0] == scores[group]["f_score"]
         mine = buildings[buildings["tile"].isin(rows.index)]
         assert ((mine["side"] == "truth") & (mine["outcome"] == "fn")).sum() == scores[group]["fn"]
@@ -238,7 +236,7 @@ def test_the_tool_by_hand_finds_what_the_pipeline_found(toy_run, tmp_path):
         == json.loads((results / "scores" / "scores.json").read_text())["test"]
     )
     curve = pd.read_csv(results / "scores" / "precision_recall.csv")
-    whole = curve[(curve["group"] == "test") & curve["tile_group"].isna() & (curve["iou"] == 0.5)]
+    whole = curve[(curve["set"] == "test") & curve["group"].isna() & (curve["iou"] == 0.5)]
     average = json.loads((tmp_path / "s.json").read_text())["all"]["average_precision_50"]
     assert whole["precision"].mean() == pytest.approx(average, abs=2e-6)
 
@@ -501,7 +499,7 @@ def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy
     assert not (tmp_path / "fold-0.safetensors").exists()
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert re.search(r"resuming from epoch [23], step", done.stderr)
     assert "epoch 1/" not in done.stderr
     assert_same_model(toy_run, tmp_path)
 
@@ -515,11 +513,11 @@ def test_training_asked_to_end_saves_and_exits_and_goes_on_from_there(toy_run, t
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
     assert process.returncode == 128 + signal.SIGTERM
-    assert re.search(r"SIGTERM: stopped in epoch \d after step \d; the next start goes on from here", said)
+    assert re.search(r"SIGTERM: stopped in epoch \d after step \d; the next start resumes from here", said)
     assert "error" not in said
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert re.search(r"resuming from epoch [23], step", done.stderr)
     assert (tmp_path / "fold-0.csv").read_bytes() == (toy_run.results / "models" / "fold-0.csv").read_bytes()
 
 
@@ -569,7 +567,7 @@ import runpy, sys
 sys.path.insert(0, {scripts!r})
 import torch
 from eaves.compute import devices
-devices.choose = lambda count: [torch.device("cpu")] * count
+devices.select_devices = lambda count: [torch.device("cpu")] * count
 if __name__ == "__main__":
     runpy.run_path({scripts!r} + "/train.py", run_name="__main__")
 """

@@ -10,7 +10,7 @@ from toy import CONFIG, GRID, HEIGHT_NODATA, SCRIPTS, read, run_script, scene, w
 
 from eaves.core.errors import InputError
 from eaves.metrics.challenge import overall, score_tile
-from eaves.metrics.figures import figures, pooled
+from eaves.metrics.figures import figures, pool
 from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
 from eaves.raster import geotiff, grids
@@ -72,9 +72,9 @@ def test_folders_with_the_challenges_names(tiles, tmp_path):
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["rules"] == CONFIG["score"]
     assert found["all"]["f_score"] == pytest.approx(overall(scores), abs=1e-6)
-    assert found["all"].items() >= figures(pooled(parts)).items()
+    assert found["all"].items() >= figures(pool(parts)).items()
     towns = pd.read_csv(tmp_path / "g.csv")
-    assert towns["tile_group"].tolist()[1:] == ["JAX", "TAM"]
+    assert towns["group"].tolist()[1:] == ["JAX", "TAM"]
     assert towns["f_score"].tolist()[1:] == pytest.approx([score.f_score for score in scores], abs=1e-6)
     rows = pd.read_csv(tmp_path / "t.csv")
     assert rows["tile"].tolist() == list(NAMES)
@@ -97,7 +97,7 @@ def test_text_files_on_both_sides_score_as_the_folders(tiles, tmp_path):
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["rules"]["rules"] == "provisional"
     assert found["all"]["f_score"] == pytest.approx(overall(scores), abs=1e-6)
-    assert found["all"]["panoptic_quality"] == figures(pooled(parts))["panoptic_quality"]
+    assert found["all"]["panoptic_quality"] == figures(pool(parts))["panoptic_quality"]
     assert found["all"]["average_precision"] is None
 
 
@@ -291,7 +291,7 @@ def test_a_table_says_which_tiles_are_scored_and_their_sets(tiles, tmp_path):
     given = ["--truth", tiles / "truth", "--solution", tiles / "solution", "--table", tmp_path / "tiles.csv"]
     score(*given, "--csv", tmp_path / "t.csv")
     rows = pd.read_csv(tmp_path / "t.csv")
-    assert list(zip(rows["group"], rows["tile"], strict=True)) == [("out_of_fold", NAMES[0]), ("test", NAMES[1])]
+    assert list(zip(rows["set"], rows["tile"], strict=True)) == [("out_of_fold", NAMES[0]), ("test", NAMES[1])]
 
 
 def test_help_shows_how_and_bad_options_are_refused(tmp_path):
