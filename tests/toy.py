@@ -162,7 +162,8 @@ def snakemake(
         file = folder / "overlay.yaml"
         if file.exists() and file.read_text() != text:  # another test may be reading it: the toy's folder is shared
             file = folder / f"overlay-{sha256(text.encode()).hexdigest()[:12]}.yaml"
-        file.write_text(text)
+        if not file.exists():
+            file.write_text(text)
         command += ["--configfile", file]
     return run(*command, cwd=PROJECT_ROOT, env=environment(cache))
 
