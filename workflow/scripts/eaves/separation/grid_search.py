@@ -15,7 +15,7 @@ from eaves.labels.overlaps import Overlaps, TruthSide
 from eaves.labels.run_lengths import Runs, find_runs, lift_runs
 from eaves.metrics.challenge import score_overlaps
 from eaves.separation.thresholds import Thresholds
-from eaves.separation.watershed import find_regions_of_seeds
+from eaves.separation.watershed import find_regions_of_seeds, split_regions
 
 COUNTS = ("tp", "fp", "fn", "scored")
 """What is counted; `scored` is 0 where neither side has a building and the tile does not count, else 1."""
