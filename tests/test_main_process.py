@@ -51,7 +51,7 @@ def test_what_snakemake_filters_stays_filtered(logger):
     main_process.install(logger)
     signal.signal(signal.SIGINT, before)
     logger.info("filtered")
-    logger.handle(logging.makeLogRecord({"name": "like-snakemake.news", "msg": "news"}))
+    logger.handle(logging.makeLogRecord({"name": "like-snakemake.news", "msg": "news", "levelno": logging.INFO}))
     assert shown(logger) == ["news"]
 
 
