@@ -42,7 +42,7 @@ example: $(READY) ## write small generated tiles to data/ and a small recipe to 
 
 apply: $(READY) ## apply trained models to new tiles: make apply MODELS=folder TILES=folder [OUT=folder] [CONFIG="key=value ..."]
 	@test -n "$$MODELS" -a -n "$$TILES" || { echo "error: make apply MODELS=<folder of models> TILES=<folder of tiles>"; exit 2; }
-	@python workflow/scripts/apply.py --cores $(CORES) --models="$$MODELS" --tiles="$$TILES" $${OUT:+--out="$$OUT"} $${CONFIG:+--config="$$CONFIG"}
+	@python workflow/scripts/apply.py --cores $(CORES) --models="$$MODELS" --tiles-dir="$$TILES" $${OUT:+--out="$$OUT"} $${CONFIG:+--config="$$CONFIG"}
 
 pull: $(READY) ## get data, models and results from the DVC remote and mark them as up to date
 	@dvc pull

@@ -465,6 +465,7 @@ def test_the_workflow_names_all_bad_tiles_of_a_batch_and_trains_nothing(tmp_path
 
 
 @pytest.mark.pipeline
+@pytest.mark.slow
 def test_the_workflow_refuses_fewer_tiles_than_folds_before_training(tmp_path):
     overlay = merged(OVERLAY, {"scenes": {"train": 1, "test": 1}})
     done = snakemake(tmp_path, "folds", overlay=overlay)
