@@ -2,8 +2,8 @@
 
 in:  results/buildings/<tile>.tif, results/probabilities/<tile>.tif, results/tiles/<tile>_truth.tif and _image.tif,
      results/tiles/tiles.csv
-out: results/scores/: scores.json; tiles.csv, groups.csv, buildings.csv (a row each); by_iou.csv, by_size.csv, by_confidence.csv,
-     precision_recall.csv
+out: results/scores/: scores.json; tiles.csv, groups.csv, buildings.csv (a row each); by_iou.csv, by_size.csv,
+     by_confidence.csv, precision_recall.csv
 """
 
 
