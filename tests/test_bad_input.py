@@ -31,7 +31,7 @@ def fault_of_preparing(files):
 
 
 def test_a_missing_folder_is_named_with_the_ways_out(tmp_path):
-    (line,) = fault_of(discovery.find, tmp_path / "train", True)
+    (line,) = fault_of(discovery.find_tiles, tmp_path / "train", True)
     assert line.startswith(f"{tmp_path / 'train'}: no such folder; ")
     for way_out in ("<tile>_RGB.tif", "<tile>_DSM.tif", "<tile>_GTI.tif", "tiles", "config.yaml", "make demo"):
         assert way_out in line
@@ -39,7 +39,7 @@ def test_a_missing_folder_is_named_with_the_ways_out(tmp_path):
 
 def test_a_folder_without_tiles_is_named_with_the_ways_out(tmp_path):
     (tmp_path / "notes.txt").write_text("no tile")
-    (line,) = fault_of(discovery.find, tmp_path, False)
+    (line,) = fault_of(discovery.find_tiles, tmp_path, False)
     assert line.startswith(f"{tmp_path}: no tiles; ")
     assert "<tile>_RGB.tif" in line
     assert "make demo" in line
@@ -51,7 +51,7 @@ def test_every_missing_file_is_named(tmp_path, kind):
         write_tile(tmp_path, name)
     for name in ("A", "C"):
         (tmp_path / f"{name}_{kind}.tif").unlink()
-    lines = fault_of(discovery.find, tmp_path, True)
+    lines = fault_of(discovery.find_tiles, tmp_path, True)
     assert [line.split(":")[0] for line in lines] == [str(tmp_path / f"{name}_{kind}.tif") for name in ("A", "C")]
     assert all("missing" in line and "add it or remove the tile" in line for line in lines)
 
@@ -59,17 +59,17 @@ def test_every_missing_file_is_named(tmp_path, kind):
 def test_classes_without_instances_are_refused_on_test_tiles(tmp_path):
     write_tile(tmp_path, "A")
     (tmp_path / "A_GTI.tif").unlink()
-    (line,) = fault_of(discovery.find, tmp_path, False)
+    (line,) = fault_of(discovery.find_tiles, tmp_path, False)
     assert line.startswith(f"{tmp_path / 'A_GTL.tif'}: ")
     assert "A_GTI.tif" in line
 
 
 def test_two_tiles_of_one_name_are_refused(tmp_path):
     one, other = write_tile(tmp_path / "train" / "a", "A"), write_tile(tmp_path / "train" / "b", "A")
-    lines = fault_of(discovery.find, tmp_path / "train", True)
+    lines = fault_of(discovery.find_tiles, tmp_path / "train", True)
     assert len(lines) == 5
     assert any(str(one.rgb) in line and str(other.rgb) in line and "rename" in line for line in lines)
-    tiles = discovery.find(tmp_path / "train" / "a", True)
+    tiles = discovery.find_tiles(tmp_path / "train" / "a", True)
     (line,) = fault_of(discovery.check_distinct, tiles, {"A": other, "B": other})
     assert str(one.rgb) in line
     assert str(other.rgb) in line
@@ -77,7 +77,7 @@ def test_two_tiles_of_one_name_are_refused(tmp_path):
 
 def test_a_name_that_a_shell_would_take_apart_is_refused(tmp_path):
     write_tile(tmp_path, "my tile")
-    lines = fault_of(discovery.find, tmp_path, True)
+    lines = fault_of(discovery.find_tiles, tmp_path, True)
     assert all("my tile" in line and "rename it" in line for line in lines)
 
 

@@ -23,7 +23,7 @@ from toy import GRID, SCRIPTS, run, write_raster
 from eaves.core import cli, environment
 from eaves.core.errors import InputError, WriteError
 from eaves.core.files import atomic_write
-from eaves.core.write_errors import cause, refusal
+from eaves.core.write_errors import find_os_error, write_error
 from eaves.models import pretrained
 from eaves.models.files import save_model
 from eaves.models.pretrained import Source
@@ -52,7 +52,7 @@ def raster_in_strips(path):
 
 def prepared(path):
     image = (NOISE[..., None] * [1, 2, 3, 4] * 1000).astype(np.int16)
-    with geotiff.create_memory_map(path, "int16", ("r", "g", "b", "h"), ON_GRID, -1) as write:
+    with geotiff.create_memory_map(path, "int16", ("r", "g", "b", "h"), -1, ON_GRID) as write:
         for top in range(0, HIGH, 50):
             write(image[top : top + 50])
 
@@ -182,7 +182,7 @@ def test_a_read_only_file_system_and_one_without_inodes_are_told(small_disk, nam
 )
 def test_what_the_system_says_is_told_with_a_remedy(tmp_path, number, words):
     path = tmp_path / "not" / "there" / "x.tif"
-    said = str(refusal(path, OSError(number, os.strerror(number)), written=4096))
+    said = str(write_error(path, OSError(number, os.strerror(number)), written=4096))
     assert re.match(rf"{path}: cannot be written: {words}", said)
     assert str(tmp_path) in said.removeprefix(str(path)) or number == errno.EIO
 
@@ -198,8 +198,8 @@ def test_what_stands_in_the_way_is_told(tmp_path):
 
 
 def test_faults_of_reading_are_not_taken_for_faults_of_writing(tmp_path):
-    assert cause(OSError(errno.EIO, "Input/output error")) is None
-    assert cause(InputError("x.tif: cannot be read")) is None
+    assert find_os_error(OSError(errno.EIO, "Input/output error")) is None
+    assert find_os_error(InputError("x.tif: cannot be read")) is None
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "x.csv"):
         (tmp_path / "input").read_bytes()
     assert not list(tmp_path.iterdir())

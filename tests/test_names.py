@@ -55,7 +55,7 @@ def tile(folder: Path, name: str) -> Path:
 
 def faults_of(folder: Path) -> list[str]:
     with pytest.raises(InputError) as caught:
-        discovery.find(folder, True)
+        discovery.find_tiles(folder, True)
     return str(caught.value).splitlines()
 
 
@@ -71,7 +71,7 @@ def test_a_name_that_fails_on_the_way_is_refused_in_one_line(tmp_path, name):
 @pytest.mark.parametrize("name", [*TRAIN, *TEST, *OTHERS])
 def test_any_other_name_is_found(tmp_path, name):
     tile(tmp_path, name)
-    assert list(discovery.find(tmp_path, True)) == [name]
+    assert list(discovery.find_tiles(tmp_path, True)) == [name]
 
 
 def test_hidden_files_are_no_tiles(tmp_path):
@@ -79,7 +79,7 @@ def test_hidden_files_are_no_tiles(tmp_path):
     tile(tmp_path, "A")
     tile(tmp_path, "._A")
     tile(tmp_path, ".part.7.A")
-    assert list(discovery.find(tmp_path, True)) == ["A"]
+    assert list(discovery.find_tiles(tmp_path, True)) == ["A"]
 
 
 def test_names_that_differ_in_case_alone_are_refused(tmp_path):
@@ -88,7 +88,7 @@ def test_names_that_differ_in_case_alone_are_refused(tmp_path):
     assert "tile a and tile A" in line
     assert str(upper.parent) in line
     assert str(lower.parent) in line
-    sets = [discovery.find(folder.parent, True) for folder in (upper, lower)]
+    sets = [discovery.find_tiles(folder.parent, True) for folder in (upper, lower)]
     with pytest.raises(InputError, match=r"y/a_\w+.tif: tile a and tile A, of .*x/A_\w+.tif, differ in case alone"):
         discovery.check_distinct(*sets)
 

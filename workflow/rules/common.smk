@@ -60,8 +60,8 @@ def raw_folder(set_name):
 def tiles_of(set_name):
     """The raw files of each tile of a set, `train` or `test`: generated ones, or what is in the user's folder."""
     if config["scenes"]:
-        return generated.planned(raw_folder(set_name), set_name, config["scenes"][set_name])
-    return discovery.find(raw_folder(set_name), truth_needed=set_name == "train")
+        return generated.plan_tiles(raw_folder(set_name), set_name, config["scenes"][set_name])
+    return discovery.find_tiles(raw_folder(set_name), truth_needed=set_name == "train")
 
 
 def check_everything():

@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     of = {"models": seen_from(out, arguments.models), "tiles": {"test": seen_from(out, arguments.tiles)}}
     config.in_use([], config.laid_over(given, of))
     find_models(arguments.models)
-    discovery.find(arguments.tiles, truth_needed=False)
+    discovery.find_tiles(arguments.tiles, truth_needed=False)
     keep_apart(out, of)
     with atomic_write(out / SETTINGS) as temporary:
         temporary.write_text(yaml.safe_dump(config.laid_over(given, of), allow_unicode=True))

@@ -15,7 +15,9 @@ import scenes
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
+from eaves.raster.folders import find_rasters
 from eaves.tiles import discovery, generated
+from eaves.tiles.names import RAW_SUFFIXES
 
 import yaml
 from ruamel.yaml import YAML
@@ -31,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     for path in OVERLAYS:
         recipe = config.laid_over(recipe, yaml.safe_load(path.read_text()))
     towns = recipe.pop("scenes")
-    wanted = {name: generated.planned(arguments.data / name, name, towns[name]) for name in ("train", "test")}
+    wanted = {name: generated.plan_tiles(arguments.data / name, name, towns[name]) for name in ("train", "test")}
     for name, tiles in wanted.items():
         check_no_others(arguments.data / name, set(tiles))
     for name, tiles in wanted.items():
@@ -52,8 +54,7 @@ def check_no_others(folder: Path, names: set[str]) -> None:
     Raises:
         InputError: with one of the tiles.
     """
-    files = sorted(discovery.files_below(folder)) if folder.is_dir() else []
-    tiles = {named[0] for path in files if (named := discovery.tile_and_kind(path.name))}
+    tiles = {raster.tile for raster in find_rasters(folder, RAW_SUFFIXES)}
     if others := sorted(tiles - names):
         raise InputError(f"{folder}: holds other tiles, e.g. {others[0]}; move them away, or try the pipeline on them")
 

@@ -13,7 +13,7 @@ from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.raster import geotiff
 from eaves.tiles import generated
-from eaves.tiles.prepared import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
+from eaves.tiles.truth import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
 from towns import TOWNS, make_scene
 
 import numpy as np

@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     block = config.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = in_force(block, arguments.thresholds, **given)
-    found = probabilities.find(arguments.probabilities)
+    found = probabilities.find_files(arguments.probabilities)
     check_places(found, arguments.folder, arguments.tiles)
     rows = []
     for path in cli.progress(found, "separate"):

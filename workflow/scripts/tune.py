@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     searched = combinations(blocks["threshold_search"], blocks["separate"])
     rules = challenge_rules(blocks["score"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
-    found = probabilities.find(arguments.probabilities)
+    found = probabilities.find_files(arguments.probabilities)
     with atomic_write(arguments.output) as temporary:
         for number, path in enumerate(cli.progress(found, "tune")):
             probability, unknown = probabilities.read_on_tile(path, arguments.tiles)

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from eaves.core.cli import LOG
 from eaves.core.errors import InputError
-from eaves.core.signals import ASKING
+from eaves.core.signals import STOP_SIGNALS
 
 GRACE_S = 10  # what hit one process has mostly hit this one too: it may say so and end by itself
 FAREWELL_S = 1.0  # what the others are given to say what hit them
@@ -176,7 +176,7 @@ def _end_with_any(others: list[Any], over: threading.Event) -> None:
             process = waiting.pop(sentinel)
             process.join()  # the sentinel is there a moment before the status
             code = process.exitcode
-            if code and code not in [128 + number for number in ASKING]:
+            if code and code not in [128 + number for number in STOP_SIGNALS]:
                 if over.wait(GRACE_S):
                     return
                 LOG.error("error: one of %d training processes ended with status %s", len(others) + 1, code)

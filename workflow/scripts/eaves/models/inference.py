@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eaves.compute import devices
 from eaves.models.inputs import join_inputs, to_inputs
-from eaves.tiles.crops import mirrored
+from eaves.tiles.crops import mirror_indices
 
 STRIDE_PX = 32  # the encoder's coarsest scale: inputs are filled up to a multiple of it
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
@@ -107,7 +107,7 @@ def _logits(
     """Mean of the logits over the flips, (rows, columns) float32, of one window of the tile."""
     top, left, rows, columns = place
     pixels = np.array(image[top : top + rows, left : left + columns])
-    filled = [mirrored(0, -(-size // STRIDE_PX) * STRIDE_PX, size) for size in (rows, columns)]
+    filled = [mirror_indices(0, -(-size // STRIDE_PX) * STRIDE_PX, size) for size in (rows, columns)]
     if (len(filled[0]), len(filled[1])) != (rows, columns):
         pixels = pixels[np.ix_(*filled)]
     rgb, height = to_inputs(torch.from_numpy(pixels).unsqueeze(0).to(device), settings["input"])

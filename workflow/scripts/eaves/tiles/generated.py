@@ -1,4 +1,4 @@
-"""Names and files of generated tiles, which are known before the tiles exist."""
+"""Names and file names of generated tiles, known before the tiles exist."""
 
 import re
 from pathlib import Path
@@ -7,16 +7,16 @@ from eaves.tiles.discovery import TileFiles
 from eaves.tiles.names import KINDS
 
 TOWNS = ("suburb", "oldtown", "commercial")
-"""Kinds of `towns.TOWNS` that generated tiles show in turn; a tile is named after its kind."""
+"""The kinds of `towns.TOWNS` that generated tiles take in turn; a tile's name begins with its kind."""
 
 
-def planned(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
-    """Names the files of generated tiles before they are there.
+def plan_tiles(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
+    """Return the names and future files of generated tiles.
 
     Args:
-        folder: where they will be.
+        folder: The folder that they will be written to.
         set_name: `train` or `test`.
-        count: how many.
+        count: Number of tiles.
     """
     names = [f"{TOWNS[number % len(TOWNS)]}_{set_name}_{number:03d}" for number in range(count)]
     return {
@@ -25,7 +25,7 @@ def planned(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
 
 
 def is_generated(tile: str) -> bool:
-    """Tell by its name whether a tile is a generated town.
+    """Tell by its name whether a tile is generated.
 
     Example:
         >>> is_generated("oldtown_train_004"), is_generated("JAX_Tile_004")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eaves.tiles.crops import Tile, cut, grid_corners, random_corner
+from eaves.tiles.crops import Tile, cut_crop, grid_corners, random_corner
 from eaves.training import augment
 
 
@@ -69,7 +69,7 @@ class Sampler:
             height, width = tile.truth.shape
             top = random_corner(generator, height, crop_px, border_px)
             left = random_corner(generator, width, crop_px, border_px)
-            image, truth = cut(tile, top, left, crop_px)
+            image, truth = cut_crop(tile, top, left, crop_px)
             images.append(image)
             truths.append(truth)
             draws.append(augment.draw(generator, self.augmentation))
@@ -90,7 +90,7 @@ def validation_batches(tiles: list[Tile], crop_px: int, size: int) -> list[list[
 
 def cut_places(places: list[tuple[Tile, int, int]], crop_px: int) -> Batch:
     """Cuts the crops at given places, not augmented."""
-    pairs = [cut(tile, top, left, crop_px) for tile, top, left in places]
+    pairs = [cut_crop(tile, top, left, crop_px) for tile, top, left in places]
     images, truths = (_stacked(arrays) for arrays in zip(*pairs, strict=True))
     return Batch(images, truths, [], [tile.name for tile, _, _ in places])
 

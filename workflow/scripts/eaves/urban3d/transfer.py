@@ -12,7 +12,7 @@ from eaves.core.cli import LOG
 from eaves.core.errors import InputError, WriteError
 from eaves.core.files import sync
 from eaves.core.meter import Meter
-from eaves.core.write_errors import in_words, refusal
+from eaves.core.write_errors import format_bytes, write_error
 from eaves.urban3d import checksums
 from eaves.urban3d.object_store import ConnectionBrokenError, Item, Store
 
@@ -69,8 +69,8 @@ def check_space(transfers: Sequence[Transfer], folder: Path) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise InputError(
-            f"{folder}: {in_words(needed)} are to come, but only {in_words(free)} are free there; free "
-            f"{in_words(needed - free)}, name another folder with --to, or take fewer tiles (--tiles, --limit)"
+            f"{folder}: {format_bytes(needed)} are to come, but only {format_bytes(free)} are free there; free "
+            f"{format_bytes(needed - free)}, name another folder with --to, or take fewer tiles (--tiles, --limit)"
         )
 
 
@@ -156,7 +156,7 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
             meter.add(-item.size)
     except OSError as error:
         missing = item.size - (part.stat().st_size if part.exists() else 0)
-        raise WriteError(f"{refusal(path, error, missing)}: it goes on from here") from error
+        raise WriteError(f"{write_error(path, error, missing)}: it goes on from here") from error
     raise DamagedError(f"{path}: what arrives has another checksum than the store's; run this again")
 
 
