@@ -161,7 +161,7 @@ def test_a_read_only_file_system_and_one_without_inodes_are_told(small_disk, nam
     path = small_disk.folder / name
     for option, words in (
         ("ro", "is read-only; make it writable"),
-        ("rw,nr_inodes=1", r"has no room for more files \("),
+        ("rw,nr_inodes=1", r"cannot hold more files \("),
     ):
         small_disk.change(option)
         with pytest.raises(
@@ -175,9 +175,9 @@ def test_a_read_only_file_system_and_one_without_inodes_are_told(small_disk, nam
     [
         (errno.EDQUOT, r"your quota on the file system of .* is used up, more than 4\.1 kB needed; free some of your"),
         (errno.ENOSPC, r"the file system of .* is full \(.* free now\); free some space"),  # it was, a moment ago
-        (errno.EFBIG, r"the file system of .* takes no file so large; give another folder"),
+        (errno.EFBIG, r"the file system of .* does not support files of this size; choose another folder"),
         (errno.EACCES, r"no permission to write in .*; change its owner or mode"),
-        (errno.EIO, r"Input/output error; mend that and run again"),
+        (errno.EIO, r"Input/output error; solve this and run again"),
     ],
 )
 def test_what_the_system_says_is_told_with_a_remedy(tmp_path, number, words):
@@ -189,10 +189,10 @@ def test_what_the_system_says_is_told_with_a_remedy(tmp_path, number, words):
 
 def test_what_stands_in_the_way_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match=r"file/x\.csv: cannot be written: a file of the folder's name is in "):
+    with pytest.raises(WriteError, match=r"file/x\.csv: cannot be written: a file in .* has the name of the folder"):
         table(tmp_path / "file" / "x.csv")
     (tmp_path / "x.csv").mkdir()
-    with pytest.raises(WriteError, match=r"x\.csv: cannot be written: a folder of that name is in "):
+    with pytest.raises(WriteError, match=r"x\.csv: cannot be written: a folder in .* has this name"):
         table(tmp_path / "x.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "x.csv"]
 
@@ -225,7 +225,7 @@ def test_a_disk_that_loses_what_is_written_is_told(tmp_path, monkeypatch):
         io.FileIO.close(file)
 
     monkeypatch.setattr(geotiff._Output, "close", close)
-    with pytest.raises(WriteError, match=r"x\.tif: cannot be written: read again, it is not what was written"):
+    with pytest.raises(WriteError, match=r"x\.tif: cannot be written: its content differs when read back"):
         raster(tmp_path / "x.tif")
     assert not list(tmp_path.iterdir())
 
@@ -239,7 +239,7 @@ def test_a_disk_that_breaks_under_gdal_is_told(tmp_path, monkeypatch):
         io.FileIO.close(file)
 
     monkeypatch.setattr(geotiff._Output, "close", close)
-    with pytest.raises(WriteError, match=r"x\.tif: cannot be written: Input/output error; mend that and run again"):
+    with pytest.raises(WriteError, match=r"x\.tif: cannot be written: Input/output error; solve this and run again"):
         raster(tmp_path / "x.tif")
     assert not list(tmp_path.iterdir())
 

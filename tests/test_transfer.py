@@ -51,7 +51,7 @@ def test_a_disk_too_small_is_known_before_anything_is_fetched(tmp_path, monkeypa
     ("error", "said"),
     [
         (OSError(errno.ENOSPC, "full"), "cannot be written: the file system of .* is full .* it goes on from here"),
-        (OSError(errno.EIO, "bad"), "cannot be written: bad; mend that and run again: it goes on from here"),
+        (OSError(errno.EIO, "bad"), "cannot be written: bad; solve this and run again: it goes on from here"),
     ],
 )
 def test_a_disk_that_fails_on_the_way_is_named_and_what_came_is_kept(tmp_path, error, said):

@@ -27,7 +27,7 @@ def name_error(tile: str) -> str | None:
     """
     if not _SAFE.fullmatch(tile):
         return (
-            "a tile's name may contain letters, digits, '.', '_', '+' and '-', and starts with a letter, a digit or "
+            "a tile's name may contain letters, digits, '.', '_', '+' and '-', and begins with a letter, a digit or "
             "'_'; rename it"
         )
     if _LIKE_A_FILE.fullmatch(tile):
