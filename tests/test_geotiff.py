@@ -121,7 +121,7 @@ def test_an_orthophoto_whose_place_or_mask_is_beside_it_is_refused(raw_tile):
     mask = rgb.with_name(f"{rgb.name}.msk")
     mask.write_bytes(b"")
     given = (raw_tile, folder / "image.tif", folder / "truth.tif", CONFIG["prepare"])
-    with pytest.raises(InputError, match=f"{mask}: a mask beside the orthophoto is not read; "):
+    with pytest.raises(InputError, match=f"{mask}: a mask in a separate file is not read; "):
         prepare.prepare(*given)
     mask.unlink()
     for kind, raster in (("rgb", read(rgb)), ("dsm", np.zeros((SIZE, SIZE), np.float32))):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rasterio
 import yaml
-from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, snakemake
+from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, run_script, snakemake
 
 from eaves.provenance.graph import Lineage
 from eaves.provenance.render import _kind, render
@@ -22,8 +22,7 @@ SCORES = "results/scores/scores.json"
 @pytest.fixture
 def copied(toy_run, tmp_path) -> ToyRun:
     """The toy's run, where it may be changed."""
-    shutil.copytree(toy_run.folder, tmp_path / "run")
-    return ToyRun(tmp_path / "run")
+    return toy_run.copy_to(tmp_path / "run")
 
 
 def lineage(toy: ToyRun) -> Lineage:
@@ -48,9 +47,10 @@ def change_a_pixel(path: Path) -> None:
 
 
 def trace(*arguments, **options):
-    return run(SCRIPTS / "trace.py", *arguments, **options)
+    return run_script(SCRIPTS / "trace.py", *arguments, **options)
 
 
+@pytest.mark.slow
 def test_on_results_from_elsewhere_snakemake_must_write_its_records_anew(copied):
     """As after `dvc pull` into a fresh clone: the same is noted then as before."""
     noted = (copied.results / "provenance.json").read_bytes()
@@ -152,11 +152,13 @@ def test_a_changed_setting_is_named_with_both_values(toy_run):
     assert faults(toy_run, f"results/tiles/{tile}_image.tif", settings) == ({}, {})
 
 
+@pytest.mark.slow
 def test_a_changed_function_is_named_where_it_is_used(toy_run, tmp_path):
     shutil.copytree(SCRIPTS.parent, tmp_path / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT_ROOT / "config.yaml", tmp_path)
-    file = tmp_path / "workflow" / "scripts" / "eaves" / "instances.py"
-    file.write_text(file.read_text().replace('"""One ', '"""  One ').replace("\nfrom", "  # a comment\nfrom", 1))
+    file = tmp_path / "workflow" / "scripts" / "eaves" / "separation" / "watershed.py"
+    text = file.read_text().replace('"""', '"""  ', 1).replace("\nfrom", "  # a comment\nfrom", 1)
+    file.write_text(text)
     tile = toy_run.tiles("test")[0]
     mine = tmp_path / "workflow" / "scripts" / "trace.py"
     overlay = ["--configfile", toy_run.folder / "overlay.yaml"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from snakemake.persistence.file import FilePersistence
-from toy import PROJECT_ROOT, SCRIPTS, run
+from toy import PROJECT_ROOT, SCRIPTS, run_script
 
 from eaves.compute import devices
 from eaves.core import environment
@@ -185,20 +185,20 @@ def test_a_note_is_the_last_one_in_the_log(tmp_path):
 
 
 def test_the_device_is_described_without_saying_whose_it_is():
-    found = devices.described(torch.device("cpu"), "fp32", 3)
+    found = devices.describe(torch.device("cpu"), "fp32", 3)
     assert found == {
         "device": "cpu",
         "name": torch.backends.cpu.get_cpu_capability(),
         "precision": "fp32",
         "threads": 3,
     }
-    assert devices.described(torch.device("cpu"), "auto", 1)["precision"] in ("fp32", "bf16")
+    assert devices.describe(torch.device("cpu"), "auto", 1)["precision"] in ("fp32", "bf16")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_card_is_named():
-    found = devices.described(torch.device("cuda", 0), "auto", 1)
+    found = devices.describe(torch.device("cuda", 0), "auto", 1)
     assert (found["device"], found["cuda"]) == ("cuda", torch.version.cuda)
     assert found["name"] == torch.cuda.get_device_name(0)
 
@@ -207,7 +207,7 @@ def test_a_crash_of_trace_is_not_taken_for_a_result_that_does_not_match(work):
     """The status of a crash is its own: 1 would say that something has changed."""
     parts = {"format": FORMAT, "jobs": {}, "results": {"results/a": {"job": "gone", "sha256": "0"}}, "raw": {}}
     write(**{"results/provenance.json": json.dumps(parts), "results/a": "a"})
-    done = run(SCRIPTS / "trace.py", "results/a")
+    done = run_script(SCRIPTS / "trace.py", "results/a")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "this is a fault in Eaves" in done.stderr

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from toy import CONFIG, GRID, SCRIPTS, read, run, write_raster
+from toy import CONFIG, GRID, SCRIPTS, read, run_script, write_raster
 
 from eaves.core.errors import InputError
 from eaves.separation.watershed import separate
@@ -30,7 +30,7 @@ def town(seed=1, shape=(60, 80)):
 
 def separated(*arguments):
     """Runs the script; the labels that it wrote, by tile."""
-    done = run(SCRIPTS / "separate.py", *arguments)
+    done = run_script(SCRIPTS / "separate.py", *arguments)
     assert done.returncode == 0, done.stderr
     folder = arguments[arguments.index("--folder") + 1]
     return {path.stem: read(path) for path in sorted(folder.glob("*.tif"))}, done.stderr
@@ -74,7 +74,9 @@ def test_thresholds_come_from_options_then_the_chosen_file_then_the_settings(tmp
     by_option, _ = separated("--folder", tmp_path / "two", "--high", "0.55", "--min-seed-px", "10", *place)
     np.testing.assert_array_equal(by_option["A"], separate(town(), high=0.55, min_seed_px=10))
     assert by_file["A"].max() < by_option["A"].max()
-    done = run(SCRIPTS / "separate.py", "--folder", tmp_path / "three", "--settings", settings, tmp_path / "A.tif")
+    done = run_script(
+        SCRIPTS / "separate.py", "--folder", tmp_path / "three", "--settings", settings, tmp_path / "A.tif"
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("error: configuration: separate.thresholds is searched: give --thresholds ")
     assert not (tmp_path / "three").exists()
@@ -104,7 +106,7 @@ def test_no_building_where_the_file_or_the_tile_knows_nothing(tmp_path, nodata):
     found, unknown = probabilities.read_on_tile(path, tmp_path / "tiles")
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(unknown, image[3] == NODATA)
-    labels, _ = separated("--folder", tmp_path / "out", "--tiles", tmp_path / "tiles", path)
+    labels, _ = separated("--folder", tmp_path / "out", "--tiles-dir", tmp_path / "tiles", path)
     np.testing.assert_array_equal(labels["A"], separate(expected))
 
 
@@ -137,9 +139,9 @@ def test_every_place_at_fault_is_named(tmp_path):
     with pytest.raises(InputError) as caught:
         probabilities.find_files([tmp_path / "empty", tmp_path / "none", tmp_path / "x", other])
     assert str(caught.value).splitlines() == [
-        f"{tmp_path / 'empty'}: no *.tif in this folder: nothing to do",
+        f"{tmp_path / 'empty'}: no *.tif in this folder; name the folder or the files of the probabilities",
         f"{tmp_path / 'none'}: no such file or folder",
-        f"{other}: two files for tile A, the other is {one}; rename or remove one",
+        f"{other}: two files for tile A, the other is {one}; remove or rename one",
     ]
     assert probabilities.find_files([one, tmp_path / "x"]) == [one]
 
@@ -154,12 +156,12 @@ def test_a_tile_on_another_grid_is_refused(tmp_path):
 def test_nothing_is_overwritten_and_every_missing_tile_named(tmp_path):
     for name in "AB":
         write_raster(tmp_path / f"{name}.tif", town())
-    done = run(SCRIPTS / "separate.py", "--folder", tmp_path, "--tiles", tmp_path / "tiles", tmp_path)
+    done = run_script(SCRIPTS / "separate.py", "--folder", tmp_path, "--tiles-dir", tmp_path / "tiles", tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         *(f"error: {tmp_path / name}.tif: the labels would overwrite it; give another --folder" for name in "AB"),
         *(
-            f"error: {tmp_path / 'tiles' / name}_image.tif: no such file; prepare the tile, or leave out --tiles"
+            f"error: {tmp_path / 'tiles' / name}_image.tif: no such file; prepare the tile, or leave out --tiles-dir"
             for name in "AB"
         ),
     ]
@@ -179,5 +181,5 @@ def test_areas_are_metres_or_unknown(tmp_path):
 
 
 def test_help_has_an_example():
-    done = run(SCRIPTS / "separate.py", "--help")
+    done = run_script(SCRIPTS / "separate.py", "--help")
     assert "python workflow/scripts/separate.py --folder labels" in done.stdout

@@ -7,17 +7,19 @@ out: results/probabilities/<tile>.tif
 for _batch, _members in BATCHES.items():
 
     rule:
-        """Merges a batch of tiles by the mean of the folds."""
+        """Average the folds' predictions of a batch of tiles."""
         name:
             f"merge_{_batch}"
         input:
-            [f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
+            predictions=[f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
         output:
             tiles=[f"results/probabilities/{tile}.tif" for tile in _members],
         log:
             f"results/logs/merge/{_batch}.log",
         group:
             "merge"
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         resources:
             mem_mb=more_memory(2000),
@@ -27,7 +29,7 @@ for _batch, _members in BATCHES.items():
             code=code("merge.py"),
         shell:
             'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q}'
-            " --tiles {params.tiles:q}"
+            " --tile-names {params.tiles:q}"
 
 
 rule probabilities:

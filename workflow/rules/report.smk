@@ -1,6 +1,6 @@
-"""Report: a picture of what was found, and tables of what `dvc plots` draws.
+"""Report: a picture of some results, and the tables that `dvc plots` draws.
 
-in:  prepared images and results of some test tiles; losses of the folds, results/scores/
+in:  prepared images and buildings of some test tiles; the folds' losses; results/scores/
 out: results/overview.png, results/plots/*.csv
 """
 
@@ -9,29 +9,31 @@ SHOWN = NAMES["test"][:: max(1, len(NAMES["test"]) // SHOWN_TILES)][:SHOWN_TILES
 
 
 rule overview:
-    """Draws orthophoto, height, truth and found buildings of some test tiles side by side."""
+    """Draw orthophoto, height, truth and found buildings of some test tiles side by side."""
     input:
         images=images(SHOWN),
         truths=truths(SHOWN),
         buildings=[f"results/buildings/{tile}.tif" for tile in SHOWN],
     output:
-        report(
+        picture=report(
             "results/overview.png",
             caption="../report/overview.rst",
             category="Overview",
         ),
     log:
         "results/logs/overview.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         tiles=SHOWN,
         code=code("overview.py"),
     shell:
-        'python "$SCRIPTS"/overview.py --output {output:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
+        'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
         " --log {log:q} {params.tiles:q}"
 
 
-# Where models are given, there are no losses.
+# Given models come without losses.
 HISTORIES = {
     stage: [] if config["models"] else [f"results/{stage}/fold-{fold}.csv" for fold in FOLDS]
     for stage in ("warmups", "models")
@@ -40,7 +42,7 @@ PLOTS = ["f_score_by_iou", "precision_recall"] if config["models"] else ["f_scor
 
 
 rule plots:
-    """Joins losses and figures into tables with a column per line."""
+    """Join losses and scores into tables with a column per plotted line."""
     input:
         by_iou="results/scores/by_iou.csv",
         curve="results/scores/precision_recall.csv",
@@ -50,6 +52,8 @@ rule plots:
         tables=[f"results/plots/{name}.csv" for name in PLOTS],
     log:
         "results/logs/plots.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         code=code("plots.py"),
@@ -59,9 +63,9 @@ rule plots:
 
 
 rule report:
-    """Target: the pictures, the tables of what `dvc plots` draws, and what made each result."""
+    """Target: the picture, the tables for `dvc plots`, and the provenance record."""
     input:
         "results/overview.png",
         rules.plots.output,
-        # Snakemake's records, which it is taken from, name files in an object store by where a job had its copy.
+        # With an object store, Snakemake's metadata names the local copies, which the provenance record cannot use.
         [] if IN_STORE else "results/provenance.json",

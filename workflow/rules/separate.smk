@@ -1,12 +1,12 @@
-"""Watershed: probabilities become single buildings; test tiles' buildings become outlines and the submission.
+"""Watershed: probabilities become single buildings; those of the test tiles become outlines and the submission.
 
-in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; tuned thresholds, if
-     wanted; the raw DTM for outlines
+in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; the searched
+     thresholds, if configured; the raw DTM for outlines
 out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg and other formats; results/submission.txt
 """
 
 ENDINGS = {"gpkg": "gpkg", "parquet": "parquet", "geojson": "geojson", "cityjson": "city.jsonl"}
-# The GeoPackage is always made; the formats' order in the configuration changes nothing.
+# The GeoPackage is always written; the order of the formats in the configuration does not matter.
 OUTLINES = [
     f"results/buildings/buildings.{ending}"
     for name, ending in ENDINGS.items()
@@ -16,7 +16,7 @@ OUTLINES = [
 for _batch, _members in BATCHES.items():
 
     rule:
-        """Separates a batch of tiles into buildings."""
+        """Separate the probabilities of a batch of tiles into buildings."""
         name:
             f"separate_{_batch}"
         input:
@@ -29,6 +29,8 @@ for _batch, _members in BATCHES.items():
             f"results/logs/separate/{_batch}.log",
         group:
             "separate" if config["separate"]["thresholds"] == "searched" else "merge"
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         resources:
             mem_mb=more_memory(4000),
@@ -37,12 +39,12 @@ for _batch, _members in BATCHES.items():
             thresholds=as_option("--thresholds", "thresholds"),
             code=code("separate.py"),
         shell:
-            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})'
+            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
             " --settings {params.settings:q} {params.thresholds} --log {log:q} {input.probabilities:q}"
 
 
 rule outline:
-    """Draws the outline of every building on the test tiles, with its area, heights and confidence."""
+    """Draw the outline of every building on the test tiles, with its area, heights and confidence."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
@@ -50,40 +52,43 @@ rule outline:
         images=images(NAMES["test"]),
         ground=[TILES["test"][tile].dtm for tile in NAMES["test"]],
     output:
-        OUTLINES,
+        outlines=OUTLINES,
     log:
         "results/logs/outline.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=more_memory(4000),
     params:
         regularize=config["outline"]["regularize_m"] or 0,
         min_confidence=config["outline"]["min_confidence"] or 0,
-        # Read by nobody but the lineage of results, which goes by names.
+        # For the provenance record, which names settings by their keys.
         settings=settings("outline.regularize_m", "outline.min_confidence"),
-        # Below it lie all the tiles' DTMs.
-        ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
+        ground=common_folder_of("ground"),
         code=code("outline.py"),
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
-        " --ground {params.ground:q} --regularize {params.regularize} --min-confidence {params.min_confidence} --output {output:q} --log {log:q}"
+        " --ground {params.ground:q} --regularize {params.regularize} --min-confidence {params.min_confidence} --output {output.outlines:q} --log {log:q}"
 
 
 rule submission:
-    """Writes the test tiles' buildings in the challenge's text format."""
+    """Write the test tiles' buildings in the challenge's text format."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
     output:
-        "results/submission.txt",
+        submission="results/submission.txt",
     log:
         "results/logs/submission.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         code=code("submission.py"),
     shell:
-        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output:q}'
+        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output.submission:q}'
         " --log {log:q}"
 
 

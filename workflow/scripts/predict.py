@@ -9,7 +9,7 @@ from eaves.core import cli, config
 from eaves.core.meter import Meter
 from eaves.core.tables import read_table
 from eaves.models.inference import count_windows, predict_strips
-from eaves.models.network import restore
+from eaves.models.network import load_model
 from eaves.raster import geotiff
 from eaves.tiles import prepared, probabilities
 
@@ -19,8 +19,8 @@ from torch import nn
 def main(arguments: argparse.Namespace) -> dict[str, Any]:
     """Predicts each tile; models are loaded once. Says on what it computed."""
     block = config.section(arguments.settings, "predict")["predict"]
-    devices.make_repeatable(0, arguments.threads)
-    device = devices.choose()[0]
+    devices.make_deterministic(0, arguments.threads)
+    device = devices.select_devices()[0]
     fold_of = None
     if arguments.folds:
         fold_of = read_table(arguments.folds).set_index("tile")["fold"]
@@ -32,8 +32,8 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
         tile = prepared.tile_name(image_file)
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
-            network, recipe = restore(path)
-            loaded[path] = devices.place(network, device).eval(), recipe
+            network, recipe = load_model(path)
+            loaded[path] = devices.to_device(network, device).eval(), recipe
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
         pixels = prepared.map_image(image_file)
@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
                 )
     meter.close()
     cli.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
-    return devices.described(device, block["precision"], arguments.threads)
+    return devices.describe(device, block["precision"], arguments.threads)
 
 
 if __name__ == "__main__":

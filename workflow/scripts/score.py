@@ -27,7 +27,7 @@ from eaves.metrics import tables
 from eaves.metrics.challenge import challenge_rules, match_overlaps, score_overlaps
 from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
-from eaves.separation.thresholds import in_force
+from eaves.separation.thresholds import resolve_thresholds
 from eaves.tiles.folds import group_of
 
 SETS = {"train": "out_of_fold", "test": "test"}
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
         scored = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
         found = tables.summary(scored) | {"rules": rules}
         if arguments.table:
-            used = in_force(blocks["separate"], arguments.thresholds)
+            used = resolve_thresholds(blocks["separate"], arguments.thresholds)
             found["separation"] = used | {"tuned": bool(arguments.thresholds)}
         if arguments.json:
             finished.enter_context(atomic_write(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
@@ -67,10 +67,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 def score_tiles(
     arguments: argparse.Namespace, rules: dict[str, Any], pattern: str, buildings: Path | None
-) -> list[tables.Scored]:
+) -> list[tables.ScoredTile]:
     """Scores each tile; the table of buildings grows as they come."""
     sets = sets_of_tiles(arguments.table) if arguments.table else None
-    scored: list[tables.Scored] = []
+    scored: list[tables.ScoredTile] = []
     if buildings:
         buildings.write_text("tile\n" if sets == {} else "")
     if sets == {}:
@@ -90,7 +90,7 @@ def score_tiles(
             matches = match_overlaps(overlaps, **challenge)
             matches.insert(0, "tile", tile)
             matches.to_csv(buildings, mode="a", header=not scored, index=False, float_format="%.6f")
-        scored.append(tables.Scored(group, group_of(tile, pattern) or "", tile, score, measured))
+        scored.append(tables.ScoredTile(group, group_of(tile, pattern) or "", tile, score, measured))
     return scored
 
 

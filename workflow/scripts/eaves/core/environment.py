@@ -58,7 +58,7 @@ def note(log: Path, computed_on: dict[str, Any] | None) -> None:
 
     Args:
         log: the log, written.
-        computed_on: what `devices.described` gives, where a network computed.
+        computed_on: what `devices.describe` gives, where a network computed.
     """
     with log.open("a") as stream:
         stream.write(_NOTE + json.dumps({**(computed_on or {}), "packages": packages()}, sort_keys=True) + "\n")

@@ -22,7 +22,7 @@ def name_error(tile: str) -> str | None:
 
     Example:
         >>> name_error("A_truth")
-        "the tile's name A_truth looks like the name of a file of tile A; rename it"
+        'a tile cannot be called A_truth, which looks like the name of a file of tile A; rename it'
         >>> name_error("007") or name_error("NA")
     """
     if not _SAFE.fullmatch(tile):
@@ -31,7 +31,7 @@ def name_error(tile: str) -> str | None:
             "'_'; rename it"
         )
     if _LIKE_A_FILE.fullmatch(tile):
-        return f"the tile's name {tile} looks like the name of a file of tile {tile.rpartition('_')[0]}; rename it"
+        return f"a tile cannot be called {tile}, which looks like the name of a file of tile {tile.rpartition('_')[0]}; rename it"
     if (size := len(tile.encode())) > MAX_NAME_BYTES:
         return f"a tile's name has at most {MAX_NAME_BYTES} bytes, and this one has {size}; rename it"
     return None

@@ -1,7 +1,7 @@
-"""CityJSON 2.0 as a sequence of lines (CityJSONSeq): each building a block from the ground to its median height.
+"""CityJSON 2.0 in lines (CityJSONSeq): each building is a block from the ground to its median height.
 
-https://www.cityjson.org/specs/2.0.1/, https://www.cityjson.org/cityjsonseq/. The first line says where the buildings
-lie, each further line is a building with its own corners: a reader needs memory for one building only.
+https://www.cityjson.org/specs/2.0.1/, https://www.cityjson.org/cityjsonseq/. The first line has the coordinate system
+and origin, each further line a building with its own vertices: a reader needs memory for one building only.
 """
 
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ import rasterio.transform
 import shapely
 
 from eaves.core.files import atomic_write
-from eaves.vector.formats.common import Write, compact, pyproj_system, reproject, rounded, systems_of, values_of
-from eaves.vector.formats.solids import Corners, block, footprints, rings_of
+from eaves.vector.formats.common import Write, compact, distinct_crs, reproject, snap_to_grid, to_pyproj, values_of
+from eaves.vector.formats.solids import Corners, extrude, footprints, open_rings
 
 STEP = 1e-3
-"""Corners lie on a grid of a thousandth: a millimetre, or less where the system's unit is a foot."""
+"""Step of the vertices' grid: a millimetre, or a thousandth of a foot if that is the unit of the CRS."""
 STEP_DEG = 1e-8
-"""On a grid in degrees: about a millimetre, too."""
+"""Step of the grid in degrees: about a millimetre."""
 SURFACES = [{"type": "GroundSurface"}, {"type": "RoofSurface"}, {"type": "WallSurface"}]
 
 
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Creates a CityJSONSeq file in the tiles' coordinate reference system; where they have several, in the first's.
+    """Open a CityJSONSeq file for writing, in the first tile's coordinate reference system.
 
-    Heights are metres. Where the ground is unknown, a building stands at 0. Where its height is unknown or below a
-    millimetre, it is a flat footprint (LoD 0); else a solid (LoD 1).
+    Heights are in metres. A building stands at 0 if its ground is unknown. It is a solid (LoD 1), or a flat footprint
+    (LoD 0) if its height is unknown or below a millimetre.
     """
-    system = pyproj_system(systems_of(grids)[0]) if grids else None
+    system = to_pyproj(distinct_crs(grids)[0]) if grids else None
     step = STEP_DEG if system is not None and system.is_geographic else STEP
     origin = _south_west(grids, system)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
@@ -41,18 +41,18 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
         def write(frame: geopandas.GeoDataFrame) -> None:
             placed = shapely.transform(reproject(frame.geometry.to_numpy(), frame.crs, system), lambda xy: xy - origin)
-            for values, shape in zip(values_of(frame), rounded(placed, step), strict=True):
+            for values, shape in zip(values_of(frame), snap_to_grid(placed, step), strict=True):
                 stream.write(compact(_feature(values, shape)) + "\n")
 
         yield write
 
 
 def _south_west(grids: dict[str, dict[str, Any]], system: pyproj.CRS | None) -> np.ndarray:
-    """Gives whole coordinates a little south-west of all tiles."""
+    """Return integer coordinates at or just south-west of all tiles."""
     boxes = [
         reproject(
             np.array([shapely.box(*rasterio.transform.array_bounds(grid["height"], grid["width"], grid["transform"]))]),
-            pyproj_system(grid["crs"]),
+            to_pyproj(grid["crs"]),
             system,
         )[0].bounds
         for _, grid in sorted(grids.items())
@@ -70,7 +70,7 @@ def _head(system: pyproj.CRS | None, step: float, origin: np.ndarray) -> dict[st
 
 
 def _feature(values: dict[str, Any], shape: shapely.Polygon | shapely.MultiPolygon) -> dict[str, Any]:
-    """One building with its corners; `shape` is in steps from the origin."""
+    """Return a building with its vertices; `shape` is in steps from the origin."""
     name = f"{values['tile']}-{values['id']}"
     floor = round((values["ground_m"] or 0.0) / STEP)
     roof = floor + round((values["height_m"] or 0.0) / STEP)
@@ -78,7 +78,7 @@ def _feature(values: dict[str, Any], shape: shapely.Polygon | shapely.MultiPolyg
     parts = footprints(shape)
     building: dict[str, Any] = {"type": "Building", "attributes": values, "geometry": []}
     if parts and roof > floor:
-        solids = [block(part, floor, roof, corners) for part in parts]
+        solids = [extrude(part, floor, roof, corners) for part in parts]
         shells, kinds = [[surfaces] for surfaces, _ in solids], [[kind] for _, kind in solids]
         several = len(parts) > 1
         building["geometry"] = [
@@ -90,6 +90,6 @@ def _feature(values: dict[str, Any], shape: shapely.Polygon | shapely.MultiPolyg
             }
         ]
     elif parts:
-        flat = [[corners.ring(ring, floor) for ring in rings_of(part)] for part in parts]
+        flat = [[corners.ring(ring, floor) for ring in open_rings(part)] for part in parts]
         building["geometry"] = [{"type": "MultiSurface", "lod": "0", "boundaries": flat}]
-    return {"type": "CityJSONFeature", "id": name, "CityObjects": {name: building}, "vertices": corners.found}
+    return {"type": "CityJSONFeature", "id": name, "CityObjects": {name: building}, "vertices": corners.vertices}

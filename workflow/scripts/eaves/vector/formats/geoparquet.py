@@ -1,4 +1,4 @@
-"""GeoParquet 1.1: one table, a group of rows at a time, with each building's bounding box for quick looks."""
+"""GeoParquet 1.1: one table, written in row groups, with bounding boxes for fast spatial filters."""
 
 import json
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ import pyproj
 import shapely
 
 from eaves.core.files import atomic_write, check_readback
-from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, pyproj_system, reproject, systems_of
+from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, distinct_crs, reproject, to_pyproj
 
 GROUP_BYTES = 1 << 23
-"""A group of rows is written when so much has come together: whole tiles, mostly thousands of buildings."""
+"""Size from which a row group is written: one or more whole tiles, mostly thousands of buildings."""
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TYPES = {"tile": pa.string(), "id": pa.int64(), "touches_edge": pa.bool_(), "regularized": pa.bool_()}
 _NUMBERS = ("area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence")
@@ -30,12 +30,12 @@ SCHEMA = pa.schema(
 
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Create a GeoParquet file in the tiles' coordinate reference system; where they have several, in OGC:CRS84.
+    """Open a GeoParquet file for writing, in the tiles' coordinate reference system, or OGC:CRS84 if they have several.
 
     https://geoparquet.org/releases/v1.1.0/
     """
-    systems = systems_of(grids)
-    system = pyproj_system(systems[0]) if len(systems) == 1 else pyproj.CRS(LONGITUDE_LATITUDE)
+    systems = distinct_crs(grids)
+    system = to_pyproj(systems[0]) if len(systems) == 1 else pyproj.CRS(LONGITUDE_LATITUDE)
     waiting: list[pa.Table] = []
     bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
     kinds: set[str] = set()
