@@ -21,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
             out = stack.enter_context(geotiff.create_raster(arguments.folder / f"{tile}.tif", **layout))
             for _, window in out.block_windows(1):
                 total = sum(dataset.read(1, window=window).astype(np.float64) for dataset in opened)
-                out.write(probabilities.rounded(total / len(opened)), 1, window=window)
+                out.write(probabilities.round_for_storage(total / len(opened)), 1, window=window)
     cli.LOG.info("merged %d tiles of %d folds", len(arguments.tile_names), len(arguments.predictions))
 
 

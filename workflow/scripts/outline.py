@@ -37,11 +37,11 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.table:
         table = read_table(arguments.table)
         wanted = table.loc[table["set"] == "test", "tile"].tolist()
-    tiles = layers.find(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
+    tiles = layers.find_layers(arguments.labels, arguments.heights, arguments.probabilities, arguments.ground, wanted)
     grids, faults = {}, []
     for tile, files in cli.progress(tiles.items(), "check"):
         try:
-            grids[tile] = layers.check(files)
+            grids[tile] = layers.check_layers(files)
         except InputError as fault:
             faults.append(str(fault))
     if faults:

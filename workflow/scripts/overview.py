@@ -6,19 +6,18 @@ from pathlib import Path
 from eaves.core import cli
 from eaves.plots import overview
 from eaves.raster import geotiff
-
-import tifffile
+from eaves.tiles import prepared
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Reads the tiles and writes the picture."""
     rows = []
     for tile in arguments.names:
-        truth = arguments.tiles_dir / f"{tile}_truth.tif"
+        truth = prepared.truth_path(arguments.tiles_dir, tile)
         rows.append(
             (
                 tile,
-                tifffile.memmap(arguments.tiles_dir / f"{tile}_image.tif", mode="r"),
+                prepared.map_image(prepared.image_path(arguments.tiles_dir, tile)),
                 geotiff.read(truth) if truth.exists() else None,
                 geotiff.read(arguments.buildings / f"{tile}.tif"),
             )

@@ -11,9 +11,8 @@ from eaves.core.tables import read_table
 from eaves.models.inference import count_windows, predict_strips
 from eaves.models.network import load_model
 from eaves.raster import geotiff
-from eaves.tiles import probabilities
+from eaves.tiles import prepared, probabilities
 
-import tifffile
 from torch import nn
 
 
@@ -30,19 +29,21 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     windows = sum(count_windows(grid["height"], grid["width"], {"predict": block}) for grid in grids.values())
     meter = Meter("predict", windows, "windows")
     for image_file, grid in grids.items():
-        tile = image_file.stem.removesuffix("_image")
+        tile = prepared.tile_name(image_file)
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
             network, recipe = load_model(path)
             loaded[path] = devices.to_device(network, device).eval(), recipe
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
-        pixels = tifffile.memmap(image_file, mode="r")
+        pixels = prepared.map_image(image_file)
         with geotiff.create_raster(
             arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **geotiff.PROBABILITY
         ) as out:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device, meter.add):
-                out.write(probabilities.rounded(strip), 1, window=((top, top + len(strip)), (0, grid["width"])))
+                out.write(
+                    probabilities.round_for_storage(strip), 1, window=((top, top + len(strip)), (0, grid["width"]))
+                )
     meter.close()
     cli.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
     return devices.describe(device, block["precision"], arguments.threads)

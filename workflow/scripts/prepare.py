@@ -11,8 +11,9 @@ from pathlib import Path
 from eaves.core import cli, config
 from eaves.core.errors import InputError, WriteError
 from eaves.core.files import atomic_write
+from eaves.tiles import prepared
 from eaves.tiles.discovery import TileFiles
-from eaves.tiles.names import name_fault
+from eaves.tiles.names import name_error
 from eaves.tiles.prepare import prepare
 
 import pandas as pd
@@ -25,11 +26,11 @@ def main(arguments: argparse.Namespace) -> None:
         given.pop("tile"): TileFiles(**{kind: Path(path) for kind, path in given.items()})
         for given in json.loads(arguments.files)
     }
-    if faults := [f"--files: tile {tile!r}: {fault}" for tile in files if (fault := name_fault(tile))]:
+    if faults := [f"--files: tile {tile!r}: {fault}" for tile in files if (fault := name_error(tile))]:
         raise InputError("\n".join(faults))
     rows, faults = [], []
     for tile in cli.progress(sorted(files), "prepare"):
-        image, truth = (arguments.folder / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
+        image, truth = prepared.image_path(arguments.folder, tile), prepared.truth_path(arguments.folder, tile)
         try:
             rows.append({"tile": tile, "set": arguments.set} | asdict(prepare(files[tile], image, truth, block)))
         except InputError as fault:

@@ -19,7 +19,7 @@ from eaves.core.files import atomic_write
 from eaves.raster import geotiff
 from eaves.separation.thresholds import Thresholds, resolve_thresholds
 from eaves.separation.watershed import separate
-from eaves.tiles import probabilities
+from eaves.tiles import prepared, probabilities
 
 import pandas as pd
 
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
     block = config.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = resolve_thresholds(block, arguments.thresholds, **given)
-    found = probabilities.find(arguments.probabilities)
+    found = probabilities.find_files(arguments.probabilities)
     check_places(found, arguments.folder, arguments.tiles_dir)
     rows = []
     for path in cli.progress(found, "separate"):
@@ -65,7 +65,7 @@ def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
         for path in found
         if path.resolve() == (folder / path.name).resolve()
     ]
-    images = [tiles / f"{path.stem}_image.tif" for path in found] if tiles else []
+    images = [prepared.image_path(tiles, path.stem) for path in found] if tiles else []
     faults += [
         f"{image}: no such file; prepare the tile, or leave out --tiles-dir" for image in images if not image.exists()
     ]

@@ -8,6 +8,7 @@ from eaves.core import cli, config
 from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
 from eaves.raster import geotiff
+from eaves.tiles import prepared
 from eaves.tiles.folds import assign
 
 import numpy as np
@@ -20,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     table = pd.concat([read_table(path) for path in arguments.tables]).sort_values("tile")
     centres = None
     if block["by"] == "blocks":
-        centres = np.array([centre(arguments.tiles_dir / f"{tile}_image.tif") for tile in table["tile"]])
+        centres = np.array([centre(prepared.image_path(arguments.tiles_dir, tile)) for tile in table["tile"]])
     fold = assign(
         list(table["tile"]),
         block["folds"],

@@ -15,7 +15,7 @@ from eaves.metrics.challenge import challenge_rules
 from eaves.raster import geotiff
 from eaves.separation.grid_search import COUNTS, count_outcomes
 from eaves.separation.thresholds import Thresholds, combinations
-from eaves.tiles import probabilities
+from eaves.tiles import prepared, probabilities
 
 import pandas as pd
 
@@ -26,11 +26,11 @@ def main(arguments: argparse.Namespace) -> None:
     searched = combinations(blocks["threshold_search"], blocks["separate"])
     rules = challenge_rules(blocks["score"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
-    found = probabilities.find(arguments.probabilities)
+    found = probabilities.find_files(arguments.probabilities)
     with atomic_write(arguments.output) as temporary:
         for number, path in enumerate(cli.progress(found, "tune")):
             probability, unknown = probabilities.read_on_tile(path, arguments.tiles_dir)
-            truth = TruthSide(geotiff.read(arguments.tiles_dir / f"{path.stem}_truth.tif"), unknown)
+            truth = TruthSide(geotiff.read(prepared.truth_path(arguments.tiles_dir, path.stem)), unknown)
             counts = count_outcomes(probability, truth, searched, rules)
             table = columns.assign(**dict(zip(COUNTS, counts.T, strict=True)))
             table.insert(0, "tile", path.stem)

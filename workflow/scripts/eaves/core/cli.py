@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from eaves import IN_RUN
 from eaves.core import environment
 from eaves.core.errors import InputError
-from eaves.core.files import writing
+from eaves.core.files import explain_write_errors
 from eaves.core.meter import Meter
-from eaves.core.write_errors import cause
+from eaves.core.write_errors import find_os_error
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")
@@ -75,12 +75,12 @@ def run(
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     try:
         if arguments.log:
-            with writing(arguments.log):
+            with explain_write_errors(arguments.log):
                 arguments.log.parent.mkdir(parents=True, exist_ok=True)
                 LOG.addHandler(_LogFile(arguments.log, mode="w"))
         computed_on = main(arguments)
         if arguments.log:
-            with writing(arguments.log):
+            with explain_write_errors(arguments.log):
                 environment.note(arguments.log, computed_on)
     except InputError as error:
         for line in str(error).splitlines():
@@ -91,7 +91,7 @@ def run(
         LOG.warning("%s", stopped)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if found := cause(error):  # not one of a result's, but e.g. of compiled code that is kept
+        if found := find_os_error(error):  # not one of a result's, but e.g. of compiled code that is kept
             what = found.filename or "a file"
             LOG.error("error: %s cannot be written: %s; mend that and run again", what, found.strerror)
             sys.exit(1)
