@@ -187,10 +187,7 @@ def as_option(option, name):
 
 
 def raw_files(set_name, tiles):
-    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them.
-
-    It is a list, as a table by the tiles' names could be taken for blocks of the configuration (`job_records`).
-    """
+    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them."""
     keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
 
     def files(wildcards, input):

@@ -17,6 +17,7 @@ for _batch, _members in BATCHES.items():
             images=images(_members),
             truths=truths(_members),
             table=f"results/tiles/batches/{_batch}.csv",
+            record=f"results/records/tiles/prepare/{_batch}.json",
         log:
             f"results/logs/prepare/{_batch}.log",
         group:
@@ -31,7 +32,7 @@ for _batch, _members in BATCHES.items():
             code=code("prepare.py"),
         shell:
             'python "$SCRIPTS"/prepare.py --files {params.files:q} --set {params.set} --folder $(dirname {output.images[0]:q})'
-            " --table {output.table:q} --settings {params.settings:q} --log {log:q}"
+            " --table {output.table:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule catalogue:
@@ -39,14 +40,15 @@ rule catalogue:
     input:
         expand("results/tiles/batches/{batch}.csv", batch=BATCHES),
     output:
-        "results/tiles/tiles.csv",
+        table="results/tiles/tiles.csv",
+        record="results/records/tiles/catalogue.json",
     log:
         "results/logs/catalogue.log",
     threads: 1
     params:
         code=code("catalogue.py"),
     shell:
-        'python "$SCRIPTS"/catalogue.py --output {output:q} --log {log:q} {input:q}'
+        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} --record {output.record:q} --code {params.code} {input:q}'
 
 
 rule tiles:

@@ -1,40 +1,38 @@
 """Provenance: what made each result, from the figures back to the raw tiles.
 
-in:  all results, and Snakemake's records of the jobs that made them (.snakemake/metadata)
+in:  the records of all jobs, results/records/<stage>/<job>.json
 out: results/provenance.json, which workflow/scripts/trace.py reads
 """
 
-
-# Snakemake's records are where Snakemake runs.
-localrules:
-    provenance,
-
-
-# What nothing is made from; everything else is found by going back from there.
-ENDS = [
-    *rules.overview.output,
-    *rules.plots.output,
-    *rules.submission.output,
-    *OUTLINES,
-    *rules.score.output,
-    *(rules.tuning.input if config["separate"]["tune"] else []),
+# The folders are named like the stages in dvc.yaml; below them, a record is named like its job's log.
+RECORDS = [
+    *expand("tiles/prepare/{batch}", batch=BATCHES),
+    "tiles/catalogue",
+    *expand("predictions/predict/{batch}-fold-{fold}", batch=batches_of("test"), fold=range(len(MODELS))),
+    *expand("probabilities/merge/{batch}", batch=BATCHES),
+    *expand("buildings/separate/{batch}", batch=BATCHES),
+    "buildings/outline",
+    "buildings/submission",
+    "scores/score",
+    "report/overview",
+    "report/plots",
 ]
-# What is looked into; of everything else between, what the jobs have read is known, though it may have been removed since.
-READ = [*MODELS]
+if config["scenes"]:
+    RECORDS += expand("scenes/scenes/{batch}", batch=BATCHES)
 if not config["models"]:
-    READ += [*rules.folds.input, *rules.weights.input, *rules.warmups.input]
-# Blocks of the configuration that change no result: what is there, and how often training saves.
-NO_RECIPE = ("tiles", "checkpoint", "keep")
+    RECORDS += ["folds/split", "weights/fetch_encoder_weights"]
+    RECORDS += expand(["warmups/warmup/fold-{fold}", "models/train/fold-{fold}"], fold=FOLDS)
+    RECORDS += expand("predictions/predict/{batch}-out-of-fold", batch=batches_of("train"))
+if thresholds():
+    RECORDS += [*expand("tuning/tune/{batch}", batch=batches_of("train")), "tuning/choose"]
 
 
 rule provenance:
-    """Writes down what made each result: inputs by their content, code, settings, packages, device."""
+    """Collects what made each result: inputs by their content, code, settings, packages, device."""
     input:
-        # As plain names: for a name that knows its rule, Snakemake goes through all the others (9.27), hours with many.
-        ends=[str(path) for path in ENDS],
-        read=[str(path) for path in READ],
-        # A change of code or settings may leave every result as it was, but not what made it.
-        code="results/code.json",
+        records=[f"results/records/{name}.json" for name in RECORDS],
+        # They come from elsewhere: what they were trained with is in their own metadata.
+        given=MODELS if config["models"] else [],
     output:
         "results/provenance.json",
     log:
@@ -43,12 +41,6 @@ rule provenance:
     resources:
         mem_mb=more_memory(2000),
     params:
-        settings=settings(*(name for name in config if isinstance(config[name], dict) and name not in NO_RECIPE)),
-        batches=[*BATCHES],
-        given=MODELS if config["models"] else [],
-        # Fold assignment waits for the table of all tiles, and reads nothing in it.
-        order_only="split:results/tiles/tiles.csv",
         code=code("provenance.py"),
     shell:
-        'python "$SCRIPTS"/provenance.py --output {output:q} --given {params.given:q} --order-only {params.order_only:q}'
-        " --log {log:q} -- {input.ends:q}"
+        'python "$SCRIPTS"/provenance.py --output {output:q} --given {input.given:q} --log {log:q} -- {input.records:q}'

@@ -15,11 +15,12 @@ rule overview:
         truths=truths(SHOWN),
         buildings=[f"results/buildings/{tile}.tif" for tile in SHOWN],
     output:
-        report(
+        picture=report(
             "results/overview.png",
             caption="../report/overview.rst",
             category="Overview",
         ),
+        record="results/records/report/overview.json",
     log:
         "results/logs/overview.log",
     threads: 1
@@ -27,8 +28,8 @@ rule overview:
         tiles=SHOWN,
         code=code("overview.py"),
     shell:
-        'python "$SCRIPTS"/overview.py --output {output:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
-        " --log {log:q} {params.tiles:q}"
+        'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
+        " --log {log:q} --record {output.record:q} --code {params.code} {params.tiles:q}"
 
 
 # Where models are given, there are no losses.
@@ -48,6 +49,7 @@ rule plots:
         models=HISTORIES["models"],
     output:
         tables=[f"results/plots/{name}.csv" for name in PLOTS],
+        record="results/records/report/plots.json",
     log:
         "results/logs/plots.log",
     threads: 1
@@ -55,7 +57,7 @@ rule plots:
         code=code("plots.py"),
     shell:
         'python "$SCRIPTS"/plots.py --by-iou {input.by_iou:q} --curve {input.curve:q} --warmups {input.warmups:q}'
-        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q}"
+        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule report:
@@ -63,5 +65,4 @@ rule report:
     input:
         "results/overview.png",
         rules.plots.output,
-        # Snakemake's records, which it is taken from, name files in an object store by where a job had its copy.
-        [] if IN_STORE else "results/provenance.json",
+        "results/provenance.json",

@@ -25,6 +25,7 @@ for _batch, _members in BATCHES.items():
             thresholds=thresholds(),
         output:
             tiles=[f"results/buildings/{tile}.tif" for tile in _members],
+            record=f"results/records/buildings/separate/{_batch}.json",
         log:
             f"results/logs/separate/{_batch}.log",
         group:
@@ -38,7 +39,7 @@ for _batch, _members in BATCHES.items():
             code=code("separate.py"),
         shell:
             'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})'
-            " --settings {params.settings:q} {params.thresholds} --log {log:q} {input.probabilities:q}"
+            " --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
 
 
 rule outline:
@@ -50,16 +51,14 @@ rule outline:
         images=images(NAMES["test"]),
         ground=[TILES["test"][tile].dtm for tile in NAMES["test"]],
     output:
-        OUTLINES,
+        files=OUTLINES,
+        record="results/records/buildings/outline.json",
     log:
         "results/logs/outline.log",
     threads: 1
     resources:
         mem_mb=more_memory(4000),
     params:
-        regularize=config["outline"]["regularize_m"] or 0,
-        min_confidence=config["outline"]["min_confidence"] or 0,
-        # Read by nobody but the lineage of results, which goes by names.
         settings=settings("outline.regularize_m", "outline.min_confidence"),
         # Below it lie all the tiles' DTMs.
         ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
@@ -67,7 +66,7 @@ rule outline:
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
-        " --ground {params.ground:q} --regularize {params.regularize} --min-confidence {params.min_confidence} --output {output:q} --log {log:q}"
+        " --ground {params.ground:q} --settings {params.settings:q} --output {output.files:q} --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule submission:
@@ -76,15 +75,16 @@ rule submission:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
     output:
-        "results/submission.txt",
+        text="results/submission.txt",
+        record="results/records/buildings/submission.json",
     log:
         "results/logs/submission.log",
     threads: 1
     params:
         code=code("submission.py"),
     shell:
-        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output:q}'
-        " --log {log:q}"
+        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output.text:q}'
+        " --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule buildings:

@@ -15,7 +15,8 @@ if not config["models"]:
             # Training goes by this table: what it reads is listed here, once for all folds.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
-            "results/folds/folds.csv",
+            folds="results/folds/folds.csv",
+            record="results/records/folds/split.json",
         log:
             "results/logs/split.log",
         threads: 1
@@ -23,8 +24,8 @@ if not config["models"]:
             settings=settings("split"),
             code=code("split.py"),
         shell:
-            'python "$SCRIPTS"/split.py --output {output:q} --tiles $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
-            " --log {log:q} {input.tables:q}"
+            'python "$SCRIPTS"/split.py --output {output.folds:q} --tiles $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
+            " --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
 
     rule folds:
         """Target: the assignment of the training tiles to folds."""

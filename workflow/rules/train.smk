@@ -13,7 +13,9 @@ if not config["models"]:
             warmup="results/warmups/fold-{fold}.safetensors",
             tiles=ancient(for_training()),
         output:
-            multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
+            weights="results/models/fold-{fold}.safetensors",
+            history="results/models/fold-{fold}.csv",
+            record="results/records/models/train/fold-{fold}.json",
         log:
             "results/logs/train/fold-{fold}.log",
         # Training goes before inference: the last fold is what everything else waits for.
@@ -34,7 +36,7 @@ if not config["models"]:
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
-            " --settings {params.settings:q} --threads {threads} --log {log:q}"
+            " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule models:
         """Target: every fold's model."""

@@ -18,7 +18,8 @@ if not config["models"]:
                 images=images(_members),
                 truths=truths(_members),
             output:
-                f"results/tuning/counts/{_batch}.csv",
+                counts=f"results/tuning/counts/{_batch}.csv",
+                record=f"results/records/tuning/tune/{_batch}.json",
             log:
                 f"results/logs/tune/{_batch}.log",
             group:
@@ -30,8 +31,8 @@ if not config["models"]:
                 settings=settings("separate", "tune", "score.iou_threshold", "score.rules"),
                 code=code("tune.py"),
             shell:
-                'python "$SCRIPTS"/tune.py --tiles $(dirname {input.images[0]:q}) --output {output:q}'
-                " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
+                'python "$SCRIPTS"/tune.py --tiles $(dirname {input.images[0]:q}) --output {output.counts:q}'
+                " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
 
     rule choose:
         """Chooses the thresholds, cross-validates the choice, and draws how the score depends on them."""
@@ -46,6 +47,7 @@ if not config["models"]:
                 caption="../report/tuning.rst",
                 category="Tuning",
             ),
+            record="results/records/tuning/choose.json",
         log:
             "results/logs/choose.log",
         threads: 1
@@ -56,7 +58,7 @@ if not config["models"]:
             code=code("choose.py"),
         shell:
             'python "$SCRIPTS"/choose.py --folds {input.folds:q} --folder $(dirname {output.chosen:q})'
-            " --settings {params.settings:q} --log {log:q} {input.tables:q}"
+            " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
 
     rule tuning:
         """Target: the thresholds that do best out of fold, and how the score depends on them."""

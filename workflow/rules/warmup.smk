@@ -15,7 +15,8 @@ if not config["models"]:
         input:
             [] if config["model"]["weights"] in ("imagenet", "package", "none") else config["model"]["weights"],
         output:
-            "results/weights/encoder.safetensors",
+            weights="results/weights/encoder.safetensors",
+            record="results/records/weights/fetch_encoder_weights.json",
         log:
             "results/logs/fetch.log",
         threads: 1
@@ -24,7 +25,7 @@ if not config["models"]:
             code=code("fetch.py"),
             folder=config["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch.py --output {output:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q}'
+            'python "$SCRIPTS"/fetch.py --output {output.weights:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}'
 
     rule warmup:
         """Trains one fold's network on RGB alone."""
@@ -34,7 +35,9 @@ if not config["models"]:
             # The table holds the tiles' hashes: it says whether they have changed.
             tiles=ancient(for_training()),
         output:
-            multiext("results/warmups/fold-{fold}", weights=".safetensors", history=".csv"),
+            weights="results/warmups/fold-{fold}.safetensors",
+            history="results/warmups/fold-{fold}.csv",
+            record="results/records/warmups/warmup/fold-{fold}.json",
         log:
             "results/logs/warmup/fold-{fold}.log",
         # Training goes before inference: the last fold is what everything else waits for.
@@ -55,7 +58,7 @@ if not config["models"]:
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --encoder {input.encoder:q}"
-            " --settings {params.settings:q} --threads {threads} --log {log:q}"
+            " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule weights:
         """Target: the encoder's first weights."""

@@ -5,29 +5,34 @@ from pathlib import Path
 
 from eaves.core import cli
 from eaves.plots import overview
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
 
 import tifffile
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Reads the tiles and writes the picture."""
     rows = []
+    inputs: list[Path] = []
     for tile in arguments.names:
-        truth = arguments.tiles / f"{tile}_truth.tif"
+        image, truth = (arguments.tiles / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
+        buildings = arguments.buildings / f"{tile}.tif"
         rows.append(
             (
                 tile,
-                tifffile.memmap(arguments.tiles / f"{tile}_image.tif", mode="r"),
+                tifffile.memmap(image, mode="r"),
                 geotiff.read(truth) if truth.exists() else None,
-                geotiff.read(arguments.buildings / f"{tile}.tif"),
+                geotiff.read(buildings),
             )
         )
+        inputs += [image, truth, buildings] if truth.exists() else [image, buildings]
     overview.write(arguments.output, overview.overview(rows))
+    return Done(inputs=inputs, outputs=[arguments.output])
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="the picture, .png")
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")

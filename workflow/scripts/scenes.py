@@ -11,8 +11,10 @@ from typing import Any
 
 from eaves.core import cli, config
 from eaves.core.errors import InputError
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import generated
+from eaves.tiles.names import KINDS
 from eaves.tiles.prepared import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
 from towns import TOWNS, make_scene
 
@@ -27,12 +29,14 @@ TILES_A_ROW = 16
 TEST_SEEDS_START = 100_000  # training tiles' seeds stay below
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Generates each tile named."""
     scenes = config.section(arguments.settings, "scenes")["scenes"]
     for name in cli.progress(arguments.tiles, "scenes"):
         generate(name, arguments.folder, scenes)
     cli.LOG.info("generated %d tiles in %s", len(arguments.tiles), arguments.folder)
+    files = [arguments.folder / f"{name}_{kind}.tif" for name in arguments.tiles for kind in KINDS]
+    return Done(inputs=[], outputs=files)
 
 
 def generate(name: str, folder: Path, scenes: dict[str, Any]) -> None:
@@ -62,7 +66,7 @@ def generate(name: str, folder: Path, scenes: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the files go")
     parser.add_argument("--settings", help="JSON or a YAML file with a block `scenes`")
     parser.add_argument("tiles", nargs="+", help=f"names; towns are {', '.join(generated.TOWNS)}")
