@@ -28,7 +28,7 @@ def make_tiles(folder: Path, count: int) -> None:
 def plan(folder: Path, batch: int) -> tuple[float, float, float, int]:
     """Give wall seconds, processor seconds, peak memory (MB) and jobs of a plan of everything."""
     overlay = folder / "overlay.yaml"
-    overlay.write_text(f"tiles: {{train: {folder}/train, test: {folder}/test, batch: {batch}}}\n")
+    overlay.write_text(f"tiles: {{train: {folder}/train, test: {folder}/test}}\nrun: {{tiles_per_job: {batch}}}\n")
     command = [
         sys.executable,
         "-m",

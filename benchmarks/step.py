@@ -79,7 +79,7 @@ def main() -> None:
         tiles = make_tiles(Path(folder), arguments.tiles, 2048)
         for crop_px in arguments.crop:
             devices.make_repeatable(1, arguments.threads)
-            sample = config["sample"] | {"crop_px": crop_px, "micro_batch": arguments.batch, "accumulate": 1}
+            sample = config["sample"] | {"crop_px": crop_px, "micro_batch": arguments.batch, "gradient_accumulation": 1}
             optimize = config["optimize"] | {"precision": arguments.precision, "compile": arguments.compile}
             settings = config | {"sample": sample, "optimize": optimize}
             report(tiles, settings, device, arguments)

@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
-    blocks = config.section(None, "separate", "tune", "score")
-    rules, searched = challenge_rules(blocks["score"]), combinations(blocks["tune"], blocks["separate"])
+    blocks = config.section(None, "separate", "threshold_search", "score")
+    rules, searched = challenge_rules(blocks["score"]), combinations(blocks["threshold_search"], blocks["separate"])
     probability = make_probability(arguments.size, arguments.buildings, arguments.noise, seed=1)
     truth = separate(make_probability(arguments.size, arguments.buildings, 0, seed=1), low=0.5)
     picked = sorted(random.Random(1).sample(range(len(searched)), arguments.sample))

@@ -20,10 +20,10 @@ SETTINGS = merged(
     OVERLAY,
     {
         "scenes": None,
-        "tiles": {"batch": 2},
+        "run": {"tiles_per_job": 2},
         "sample": {"crops_per_tile": 4},
         "outline": CONFIG["outline"],
-        "tune": {"low": [0.2], "high": [0.3, 0.4], "min_seed_px": [4], "min_area_px": [9]},
+        "threshold_search": {"low": [0.2], "high": [0.3, 0.4], "min_seed_px": [4], "min_area_px": [9]},
     },
 )
 

@@ -25,7 +25,7 @@ def member(distributed, device, folder, changes):
     """What each process does: train for three epochs of three steps; the leading one writes the model."""
     devices.make_repeatable(1, threads=1)
     learning = network()
-    run = run_of(folder, PHASES, micro_batch=1, accumulate=4, **changes)
+    run = run_of(folder, PHASES, micro_batch=1, gradient_accumulation=4, **changes)
     history = loop.train(learning, run, device, distributed)
     if distributed.leads:
         save_model(folder / "model.safetensors", learning, {"history": history})
@@ -64,7 +64,7 @@ def test_two_processes_train_as_one(tmp_path, batch_norm):
 
 def test_batch_norm_synchronised_is_that_of_the_batch_of_all(tmp_path):
     """Two processes with one crop each, against one process with two crops at a time."""
-    pairs = {"micro_batch": 2, "accumulate": 2}
+    pairs = {"micro_batch": 2, "gradient_accumulation": 2}
     devices.make_repeatable(1, threads=1)
     alone = network()
     run = run_of(tmp_path / "alone", PHASES, **pairs)
@@ -74,7 +74,7 @@ def test_batch_norm_synchronised_is_that_of_the_batch_of_all(tmp_path):
 
 
 def test_a_step_is_shared_out_whole_and_once():
-    run = run_of(Path(), micro_batch=1, accumulate=4)
+    run = run_of(Path(), micro_batch=1, gradient_accumulation=4)
     whole = [batch.images for batch in run.sampler.draw(0, 1)]
     shares = [[batch.images for batch in run.sampler.draw(0, 1, rank, 2)] for rank in (0, 1)]
     assert [len(share) for share in shares] == [2, 2]

@@ -128,7 +128,8 @@ def faults(described, rows):
             found.append(f"{name}: its command is {stage['cmd']!r}")
         found += [f"{out}: no rule makes it" for out in outs[name] if not any(below(path, [out]) for path in made)]
         deps = paths(stage.get("deps", []))
-        # The table of folds holds the training tiles' hashes; the tuned thresholds are used with separate.tune.
+        # The table of folds holds the training tiles' hashes; the searched thresholds are used
+        # with separate.thresholds: searched.
         covered = [*deps, *outs[name], *(["results/tiles"] if "results/folds/folds.csv" in deps else [])]
         given = {file: set(keys) for entry in stage.get("params", []) for file, keys in entry.items()}
         mine = [row for row in rows if below(row[0], outs[name])]
@@ -184,7 +185,7 @@ def test_a_pixel_of_a_test_tile_does_its_batch_again_and_trains_nothing(house):
     edit_pixel(house, tile)
     said = house.dvc("repro")
     done = jobs(said)
-    assert not done.keys() & {"warmup", "train", "split", "fetch", "tune", "choose"}
+    assert not done.keys() & {"warmup", "train", "split", "fetch_encoder_weights", "tune", "choose"}
     assert done["prepare"] == done["merge"] == done["separate"] == 1
     assert f"prepare_{batch_of(house, tile)}" in said
     assert {"predict", "score", "outline", "submission", "catalogue"} <= done.keys()

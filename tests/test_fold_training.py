@@ -19,7 +19,7 @@ from eaves.training import checkpoints, fold, micro_batch
 from eaves.training.fold import BLOCKS
 from eaves.training.job import Phase
 
-SMALL = {"crop_px": 32, "crops_per_tile": 8, "micro_batch": 2, "accumulate": 1, "batch": None}
+SMALL = {"crop_px": 32, "crops_per_tile": 8, "micro_batch": 2, "gradient_accumulation": 1, "batch_size": None}
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def job(tmp_path, monkeypatch):
             **{"output": results / "fold-0.safetensors", "history": results / "fold-0.csv", "journal": None},
             **{"checkpoint": results / "fold-0.pt", "checkpoint_minutes": 0, "checkpoint_steps": None},
             threads=threads,
+            gpus=1,
         )
         blocks = {name: settings[name] for name in (*BLOCKS, "warmup")}
         script = SCRIPTS / "warmup.py"
@@ -80,7 +81,7 @@ def test_a_fold_is_taken_from_the_cache_only_by_its_like(job, tmp_path, caplog, 
 
 def test_a_resumed_run_computes_as_many_crops_at_a_time_as_it_began_with(job, tmp_path, monkeypatch):
     """What fits by now is something else."""
-    expected = job(micro_batch="auto", batch=4).read_bytes()
+    expected = job(micro_batch="auto", batch_size=4).read_bytes()
     shutil.rmtree(tmp_path / "results")
     saved, save = [], checkpoints.save
 
@@ -93,10 +94,10 @@ def test_a_resumed_run_computes_as_many_crops_at_a_time_as_it_began_with(job, tm
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save", stop)
         with pytest.raises(KeyboardInterrupt):
-            job(micro_batch="auto", batch=4)
+            job(micro_batch="auto", batch_size=4)
     per_crop = micro_batch.activation_bytes(build("test_resnet", channels=3), 3, 32)
     monkeypatch.setattr(micro_batch, "CPU_BYTES", 2 * per_crop)
-    assert job(micro_batch="auto", batch=4).read_bytes() == expected
+    assert job(micro_batch="auto", batch_size=4).read_bytes() == expected
     assert read_recipe(tmp_path / "results" / "fold-0.safetensors")["trained"]["sample"]["micro_batch"] == 4
 
 

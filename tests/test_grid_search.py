@@ -12,7 +12,7 @@ from eaves.separation.grid_search import COUNTS, count_outcomes
 from eaves.separation.thresholds import Thresholds, combinations
 from eaves.separation.watershed import separate
 
-CONFIGURED = {"low": 0.3, "high": 0.7, "min_seed_px": 6, "min_area_px": 20, "strict": False}
+CONFIGURED = {"low": 0.3, "high": 0.7, "min_seed_px": 6, "min_area_px": 20, "match_original": False}
 GRID = {"low": [0.1, 0.5, 0.3], "high": [0.4, 0.7, 0.9], "min_seed_px": [1, 6, 30], "min_area_px": [1, 20, 90, 10_000]}
 RULES = [{"iou_threshold": threshold, "large_uncertain": large} for threshold in (0.1, 0.45) for large in (False, True)]
 

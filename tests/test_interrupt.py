@@ -25,7 +25,7 @@ LONG = merged(
         "model": {"encoder": "resnet18"},
         "sample": {"crops_per_tile": 16},
         "train": {"epochs": 3},
-        "checkpoint": {"minutes": 60},
+        "run": {"checkpoint_minutes": 60},
     },
 )
 

@@ -7,7 +7,7 @@ from toy import OVERLAY, merged, snakemake
 
 pytestmark = pytest.mark.pipeline
 
-NOT_KEPT = merged(OVERLAY, {"keep": {"predictions": False}})
+NOT_KEPT = merged(OVERLAY, {"run": {"keep_predictions": False}})
 
 
 def planned(folder, *targets, overlay=NOT_KEPT):

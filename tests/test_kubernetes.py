@@ -116,7 +116,7 @@ def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: House, t
 
 def test_tuned_thresholds_reach_the_jobs_that_use_them(in_store: House):
     """They are an input like others: what is not in the store's copies, a job does not have."""
-    (in_store.folder / "tuned.yaml").write_text("separate: {tune: true}")
+    (in_store.folder / "tuned.yaml").write_text("separate: {thresholds: searched}")
     tuned = ("--configfile", "overlay.yaml", "tuned.yaml", "--", "scores")
     done = in_store.snakemake("--executor", "local", "--cores", "2", "--max-threads", "1", *tuned)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]

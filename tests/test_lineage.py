@@ -99,7 +99,7 @@ def test_every_result_is_there_with_job_code_settings_inputs_and_packages(toy_ru
         assert (
             job["settings"].items()
             <= {
-                block: {key: value for key, value in values.items() if (block, key) != ("separate", "tune")}
+                block: {key: value for key, value in values.items() if (block, key) != ("separate", "thresholds")}
                 if block != "outline"
                 else {key: values[key] for key in ("regularize_m", "min_confidence")}
                 for block, values in SETTINGS.items()
@@ -165,7 +165,9 @@ def test_a_changed_pixel_of_the_truth_concerns_the_figures_alone_or_of_a_trainin
 
 
 def test_a_changed_setting_is_named_with_both_values(toy_run):
-    settings = merged(SETTINGS, {"separate": {"low": 0.21}, "train": {"decay": {"lr": 0.5}}, "tiles": {"batch": 3}})
+    settings = merged(
+        SETTINGS, {"separate": {"low": 0.21}, "train": {"decay": {"lr": 0.5}}, "run": {"tiles_per_job": 3}}
+    )
     tile = toy_run.tiles("test")[0]
     of_file, of_job = faults(toy_run, building(tile), settings)
     assert of_file == {}

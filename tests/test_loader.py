@@ -51,7 +51,12 @@ def test_memory_grows_with_the_batch_and_not_with_the_tiles(tmp_path):
     truth = np.memmap(tmp_path / "truth", np.int32, "w+", shape=(512, 512))
 
     def peak(tiles, size):
-        sample = SAMPLE | {"crop_px": 128, "micro_batch": size, "accumulate": 1, "crops_per_tile": 40 // tiles}
+        sample = SAMPLE | {
+            "crop_px": 128,
+            "micro_batch": size,
+            "gradient_accumulation": 1,
+            "crops_per_tile": 40 // tiles,
+        }
         steps = Sampler([Tile(str(number), image, truth) for number in range(tiles)], sample, CONFIG["augment"], (1,))
         tracemalloc.start()
         for _ in loader.steps(steps, 0, 0):

@@ -25,9 +25,14 @@ def plan(folder, *config):
     "config",
     [
         ("split={folds: 4}",),
-        ("separate={low: 0.25, tune: false}", "tune={low: [0.2, 0.25], min_seed_px: [10]}"),
-        ("train.epochs=3", "train.decay.epochs=0", "tune.low=[0.1, 0.2]", "train={lr: 1.0e-3}"),
-        ("augment={flip: true}", "optimize={clip_norm: 1.5}", "score={size_bins_m2: [10, 20]}", "sample={batch: null}"),
+        ("separate={low: 0.25, thresholds: configured}", "threshold_search={low: [0.2, 0.25], min_seed_px: [10]}"),
+        ("train.epochs=3", "train.decay.epochs=0", "threshold_search.low=[0.1, 0.2]", "train={lr: 1.0e-3}"),
+        (
+            "augment={flip: true}",
+            "optimize={clip_norm: 1.5}",
+            "score={size_bins_m2: [10, 20]}",
+            "sample={batch_size: null}",
+        ),
     ],
 )
 def test_values_by_config_are_understood_as_yaml(tmp_path, config):

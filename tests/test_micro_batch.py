@@ -14,7 +14,7 @@ GPU = torch.device("cuda")
 
 
 def settings_of(tmp_path, **sample):
-    return run_of(tmp_path, **{"micro_batch": "auto", "accumulate": 1, "batch": 12} | sample).settings
+    return run_of(tmp_path, **{"micro_batch": "auto", "gradient_accumulation": 1, "batch_size": 12} | sample).settings
 
 
 def resolve(settings, device=CPU, team=None, net=None):
@@ -45,7 +45,7 @@ def card(monkeypatch):
 def test_the_largest_that_fits_is_taken_and_the_batch_stays(tmp_path, card, crops, expected):
     card["crops"] = crops
     sample = resolve(settings_of(tmp_path), GPU)
-    assert (sample["micro_batch"], sample["accumulate"]) == (expected, 12 // expected)
+    assert (sample["micro_batch"], sample["gradient_accumulation"]) == (expected, 12 // expected)
 
 
 def test_trying_changes_nothing(tmp_path, card):
@@ -91,28 +91,28 @@ def test_what_a_checkpoint_was_made_with_is_not_tried_out_again(tmp_path, card):
     kept = resolve(settings, GPU)
     card["crops"] = 1  # a neighbour has taken the rest
     assert micro_batch.resolve(network(), settings, 4, [tile(1)], GPU, Team(), kept) == kept
-    fixed = settings_of(tmp_path, micro_batch=3, accumulate=4, batch=None)
+    fixed = settings_of(tmp_path, micro_batch=3, gradient_accumulation=4, batch_size=None)
     assert micro_batch.resolve(network(), fixed, 4, [tile(1)], GPU, Team(), kept) == fixed["sample"]
 
 
 def test_every_gpu_of_a_team_gets_as_much(tmp_path, card, monkeypatch):
     monkeypatch.setattr(Team, "all_reduce_min", lambda team, value, device: value)
     card["crops"] = 100
-    assert resolve(settings_of(tmp_path), GPU, Team(0, 3))["accumulate"] == 3
+    assert resolve(settings_of(tmp_path), GPU, Team(0, 3))["gradient_accumulation"] == 3
 
 
 @pytest.mark.parametrize(
     ("crops", "said"),
     [
-        (3, "micro_batch 6 of 32 px; sample.micro_batch: 3 with sample.accumulate: 2 would fit"),
-        (1, "sample.micro_batch: 1 with sample.accumulate: 6 would fit"),
+        (3, "micro_batch 6 of 32 px; sample.micro_batch: 3 with sample.gradient_accumulation: 2 would fit"),
+        (1, "sample.micro_batch: 1 with sample.gradient_accumulation: 6 would fit"),
         (0, "nothing smaller fits either"),
     ],
 )
 def test_out_of_memory_names_what_would_fit(tmp_path, card, crops, said, monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     card["crops"] = crops
-    settings = settings_of(tmp_path, micro_batch=6, batch=None)
+    settings = settings_of(tmp_path, micro_batch=6, batch_size=None)
     message = micro_batch.too_large(network(), settings, 4, [tile(1)], GPU)
     assert "out of memory on cuda" in message
     assert said in message
@@ -144,7 +144,7 @@ def test_activations_are_counted_as_they_are():
 
 
 def test_numbers_are_left_alone_but_must_be_shared_evenly(tmp_path):
-    fixed = settings_of(tmp_path, micro_batch=3, accumulate=4, batch=None)
+    fixed = settings_of(tmp_path, micro_batch=3, gradient_accumulation=4, batch_size=None)
     assert resolve(fixed) == fixed["sample"]
     with pytest.raises(InputError, match="choose a multiple of 3"):
         resolve(fixed, team=Team(0, 3))

@@ -170,7 +170,7 @@ def test_names_that_look_like_something_else_go_through_everything(tmp_path):
         write_tile(tmp_path / "data" / "test", name)
     overlay = merged(
         {block: OVERLAY[block] for block in OVERLAY if block != "scenes"},
-        {"separate": {"tune": True}, "split": {"group_pattern": "^(.+)$"}},
+        {"separate": {"thresholds": "searched"}, "split": {"group_pattern": "^(.+)$"}},
     )
     done = snakemake(tmp_path, overlay=overlay)
     assert done.returncode == 0, done.stderr[-4000:]

@@ -55,7 +55,7 @@ FOLDS = range(OVERLAY["split"]["folds"])
 NOTHING = "Nothing to be done"
 TABLES = ("groups", "tiles", "buildings", "by_iou", "by_size", "by_confidence", "precision_recall")
 SCORES = ("scores.json", *(f"{name}.csv" for name in TABLES))
-TUNED = merged(OVERLAY, {"separate": {"tune": True}})
+TUNED = merged(OVERLAY, {"separate": {"thresholds": "searched"}})
 
 
 def labels_of(toy: ToyRun) -> dict[str, np.ndarray]:
@@ -363,9 +363,9 @@ def test_tuning_separates_by_the_chosen_thresholds_and_scores_as_foretold(toy_ru
                 scores[tuned].append(score_tile(truth, labels, unseen, **challenge_rules(CONFIG["score"])))
 
     figures = json.loads((results / "scores" / "scores.json").read_text())
-    assert figures["separation"] == chosen | {"strict": False, "tuned": True}
+    assert figures["separation"] == chosen | {"match_original": False, "tuned": True}
     untuned = json.loads((toy_run.results / "scores" / "scores.json").read_text())
-    assert untuned["separation"] == configured | {"strict": False, "tuned": False}
+    assert untuned["separation"] == configured | {"match_original": False, "tuned": False}
     assert report["f_score"]["chosen"] == figures["out_of_fold"]["f_score"]
     assert report["f_score"]["chosen"] == pytest.approx(overall(scores[True]), abs=1e-6)
     assert report["f_score"]["configured"] == pytest.approx(overall(scores[False]), abs=1e-6)
@@ -374,7 +374,7 @@ def test_tuning_separates_by_the_chosen_thresholds_and_scores_as_foretold(toy_ru
 
     surface = pd.read_csv(results / "tuning" / "surface.csv")
     assert report["combinations"] == len(surface)
-    assert surface["f_score"].max() <= report["f_score"]["chosen"] + SETTINGS["tune"]["tolerance"] + 1e-6
+    assert surface["f_score"].max() <= report["f_score"]["chosen"] + SETTINGS["threshold_search"]["tolerance"] + 1e-6
     row = surface[(surface[list(chosen)] == list(chosen.values())).all(axis=1)].iloc[0]
     assert row["f_score"] == report["f_score"]["chosen"]
     for outcome in ("tp", "fp", "fn"):
@@ -391,7 +391,7 @@ def test_tuning_looks_at_no_test_tile_and_batches_make_no_difference(toy_run, tu
     text = (results / "tuning" / "counts" / "train-0of1.csv").read_text()
     assert {line.split(",")[0] for line in text.splitlines()[1:]} == set(toy_run.tiles("train"))
 
-    blocks = {name: SETTINGS[name] for name in ("separate", "tune", "score")}
+    blocks = {name: SETTINGS[name] for name in ("separate", "threshold_search", "score")}
     common = ["--settings", json.dumps(blocks)]
     tables = []
     for tile in reversed(toy_run.tiles("train")):
@@ -588,15 +588,14 @@ if __name__ == "__main__":
 def test_a_fold_trained_by_two_processes_is_nearly_that_of_one(toy_run, tmp_path):
     """Pretended devices, for a processor is always one."""
     command = training(toy_run, tmp_path)
-    blocks = merged(SETTINGS, {"sample": {"micro_batch": 2, "accumulate": 2}, "train": {"gpus": 2}})
+    blocks = merged(SETTINGS, {"sample": {"micro_batch": 2, "gradient_accumulation": 2}})
     blocks = merged(blocks, {"train": {"epochs": 0, "decay": {"epochs": 0}, "final": {"epochs": 1}}})
     losses = {}
     for gpus in (2, 1):
-        settings = merged(blocks, {"train": {"gpus": gpus}})
-        settings = {block: settings[block] for block in (*BLOCKS, "train")}
+        settings = {block: blocks[block] for block in (*BLOCKS, "train")}
         command[command.index("--settings") + 1] = json.dumps(settings)
         (tmp_path / "two.py").write_text(TWO.format(scripts=str(SCRIPTS)))
-        done = run(str(tmp_path / "two.py"), *command[1:])
+        done = run(str(tmp_path / "two.py"), *command[1:], "--gpus", str(gpus))
         assert done.returncode == 0, done.stderr
         assert len(re.findall("^train of fold 0: .* on (cpu, cpu|cpu)$", done.stderr, re.MULTILINE)) == 1
         losses[gpus] = pd.read_csv(tmp_path / "fold-0.csv")["loss"].item()

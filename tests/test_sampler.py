@@ -12,7 +12,13 @@ from eaves.tiles.crops import Tile
 from eaves.tiles.prepared import NODATA
 from eaves.training.sampler import Sampler, cut_places, validation_batches
 
-SAMPLE = CONFIG["sample"] | {"crop_px": 32, "border_px": 4, "crops_per_tile": 5, "micro_batch": 2, "accumulate": 3}
+SAMPLE = CONFIG["sample"] | {
+    "crop_px": 32,
+    "border_px": 4,
+    "crops_per_tile": 5,
+    "micro_batch": 2,
+    "gradient_accumulation": 3,
+}
 
 
 def tile(name, height=40, width=50):

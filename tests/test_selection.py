@@ -16,7 +16,7 @@ from eaves.separation.thresholds import Thresholds, in_force
 LOWS = [0.1, 0.2, 0.3, 0.4, 0.5]
 SEARCHED = [Thresholds(low, 0.7, 100, 120) for low in LOWS]
 CONFIGURED_LOW = SEARCHED[2]
-BLOCK = {"low": 0.3, "high": 0.7, "min_seed_px": 100, "min_area_px": 120, "strict": False}
+BLOCK = {"low": 0.3, "high": 0.7, "min_seed_px": 100, "min_area_px": 120, "match_original": False}
 
 
 @pytest.mark.parametrize("counts", [(3, 1, 2), (0, 4, 1), (0, 0, 0), (5, 0, 0)])
@@ -92,12 +92,12 @@ def test_the_thresholds_in_force(tmp_path):
     chosen = tmp_path / "chosen.json"
     tuned = {"low": 0.2, "high": 0.9, "min_seed_px": 25, "min_area_px": 60}
     chosen.write_text(json.dumps({"separation": tuned, "tiles": 9}))
-    assert in_force(BLOCK) == in_force(BLOCK | {"tune": False}) == BLOCK
-    assert in_force(BLOCK | {"tune": True}, chosen) == in_force(BLOCK, chosen) == BLOCK | tuned
+    assert in_force(BLOCK) == in_force(BLOCK | {"thresholds": "configured"}) == BLOCK
+    assert in_force(BLOCK | {"thresholds": "searched"}, chosen) == in_force(BLOCK, chosen) == BLOCK | tuned
     assert in_force(BLOCK, chosen, low=0.4, high=None) == BLOCK | tuned | {"low": 0.4}
-    assert in_force(BLOCK | {"tune": True}, None, **tuned) == BLOCK | tuned
-    with pytest.raises(InputError, match=r"separate.tune is true: give --thresholds .*--min-seed-px"):
-        in_force(BLOCK | {"tune": True}, None, low=0.4)
+    assert in_force(BLOCK | {"thresholds": "searched"}, None, **tuned) == BLOCK | tuned
+    with pytest.raises(InputError, match=r"separate.thresholds is searched: give --thresholds .*--min-seed-px"):
+        in_force(BLOCK | {"thresholds": "searched"}, None, low=0.4)
     for text in ("", "[]", '{"separation": {"low": 0.2}}', '{"scores": 1}'):
         chosen.write_text(text)
         with pytest.raises(InputError, match=f"{chosen}: no chosen thresholds in it .*`snakemake tuning`"):

@@ -13,7 +13,9 @@ from eaves.separation.watershed import separate
 from eaves.tiles import probabilities
 from eaves.tiles.prepared import NODATA
 
-CONFIGURED = {name: CONFIG["separate"][name] for name in ("low", "high", "min_seed_px", "min_area_px", "strict")}
+CONFIGURED = {
+    name: CONFIG["separate"][name] for name in ("low", "high", "min_seed_px", "min_area_px", "match_original")
+}
 
 
 def town(seed=1, shape=(60, 80)):
@@ -64,7 +66,7 @@ def test_a_folder_and_a_file_become_labels_and_a_summary(tmp_path):
 def test_thresholds_come_from_options_then_the_chosen_file_then_the_settings(tmp_path):
     write_raster(tmp_path / "A.tif", town())
     settings, chosen = tmp_path / "mine.yaml", tmp_path / "chosen.json"
-    settings.write_text("separate: {high: 0.5, low: 0.45, tune: true}")
+    settings.write_text("separate: {high: 0.5, low: 0.45, thresholds: searched}")
     chosen.write_text(json.dumps({"separation": CONFIGURED | {"high": 0.9}}))
     place = ("--settings", settings, "--thresholds", chosen, tmp_path / "A.tif")
     by_file, _ = separated("--folder", tmp_path / "one", *place)
@@ -74,7 +76,7 @@ def test_thresholds_come_from_options_then_the_chosen_file_then_the_settings(tmp
     assert by_file["A"].max() < by_option["A"].max()
     done = run(SCRIPTS / "separate.py", "--folder", tmp_path / "three", "--settings", settings, tmp_path / "A.tif")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: configuration: separate.tune is true: give --thresholds ")
+    assert done.stderr.startswith("error: configuration: separate.thresholds is searched: give --thresholds ")
     assert not (tmp_path / "three").exists()
 
 

@@ -43,7 +43,9 @@ def network(batch_norm=True, seed=1):
 
 
 def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, minutes=10, **sample):
-    sampling = CONFIG["sample"] | {"crop_px": SIZE, "crops_per_tile": 4, "micro_batch": 2, "accumulate": 1} | sample
+    sampling = (
+        CONFIG["sample"] | {"crop_px": SIZE, "crops_per_tile": 4, "micro_batch": 2, "gradient_accumulation": 1} | sample
+    )
     optimizing = CONFIG["optimize"] | {"precision": "fp32", "clip_norm": 1e9} | (optimize or {})
     settings = {"input": CONFIG["input"], "sample": sampling, "augment": CONFIG["augment"], "optimize": optimizing}
     tiles = [tile(seed) for seed in (1, 2, 3)]

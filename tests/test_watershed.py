@@ -54,18 +54,20 @@ def test_two_touching_buildings_by_hand():
     probability = canvas((5, 11), (0.5, 0, 0, 5, 11), (0.9, 0, 0, 5, 3), (0.9, 0, 8, 5, 3))
     expected = np.repeat([[1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2]], 5, axis=0)
     np.testing.assert_array_equal(separate(probability, min_seed_px=15, min_area_px=55), expected)
-    np.testing.assert_array_equal(separate(probability, min_seed_px=15, min_area_px=55, strict=True), expected)
+    np.testing.assert_array_equal(separate(probability, min_seed_px=15, min_area_px=55, match_original=True), expected)
 
 
-@pytest.mark.parametrize("strict", [False, True])
-def test_sizes_are_least_sizes_and_thresholds_are_exceeded(strict):
+@pytest.mark.parametrize("match_original", [False, True])
+def test_sizes_are_least_sizes_and_thresholds_are_exceeded(match_original):
     probability = canvas((40, 40), (0.5, 5, 5, 12, 10), (0.9, 5, 5, 10, 10))
-    assert separate(probability, strict=strict).sum() == 120, "exactly 100 px of seed in exactly 120 px of space"
-    assert separate(probability, min_area_px=121, strict=strict).max() == 0
-    assert separate(probability, min_seed_px=101, strict=strict).max() == 0
+    assert separate(probability, match_original=match_original).sum() == 120, (
+        "exactly 100 px of seed in exactly 120 px of space"
+    )
+    assert separate(probability, min_area_px=121, match_original=match_original).max() == 0
+    assert separate(probability, min_seed_px=101, match_original=match_original).max() == 0
     probability = probability.astype(np.float64)
-    assert separate(probability, low=0.5, min_area_px=100, strict=strict).sum() == 100
-    assert separate(probability, high=float(probability.max()), strict=strict).max() == 0
+    assert separate(probability, low=0.5, min_area_px=100, match_original=match_original).sum() == 100
+    assert separate(probability, high=float(probability.max()), match_original=match_original).max() == 0
 
 
 def test_region_without_a_seed_is_no_building_and_one_with_a_seed_is_kept_whole():
@@ -126,31 +128,31 @@ def test_buildings_do_not_depend_on_the_tiling(seed, data):
 
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=25, deadline=None)
-def test_strict_is_the_original(seed):
-    original, strict = by_the_recipe(field(seed)), separate(field(seed), strict=True, **SMALL)
-    np.testing.assert_array_equal(strict > 0, original > 0)
-    pairs = np.unique(np.stack([strict[strict > 0], original[strict > 0]]), axis=1)
+def test_matching_is_the_original(seed):
+    original, like_original = by_the_recipe(field(seed)), separate(field(seed), match_original=True, **SMALL)
+    np.testing.assert_array_equal(like_original > 0, original > 0)
+    pairs = np.unique(np.stack([like_original[like_original > 0], original[like_original > 0]]), axis=1)
     assert (np.diff(pairs) > 0).all(), "the same buildings, in the same order"
 
 
-def strict_as_default(probability, **sizes):
-    """The default's labels, and strict's under the numbers of the default's that grew from the same seeds."""
-    default, strict = separate(probability, **sizes), separate(probability, strict=True, **sizes)
+def original_as_default(probability, **sizes):
+    """The default's labels, and the original's under the numbers of the default's that grew from the same seeds."""
+    default, like_original = separate(probability, **sizes), separate(probability, match_original=True, **sizes)
     seeds, _ = ndimage.label(probability > 0.7)
     cores = (np.bincount(seeds.ravel()) >= sizes.get("min_seed_px", 100))[seeds] & (seeds > 0) & (default > 0)
-    default_of_strict = np.zeros(strict.max() + 1, int)
-    default_of_strict[strict[cores]] = default[cores]
-    as_default = default_of_strict[strict]
-    assert sorted(default_of_strict) == list(range(default.max() + 1)), "one building for each seed in both"
+    default_of_original = np.zeros(like_original.max() + 1, int)
+    default_of_original[like_original[cores]] = default[cores]
+    as_default = default_of_original[like_original]
+    assert sorted(default_of_original) == list(range(default.max() + 1)), "one building for each seed in both"
     np.testing.assert_array_equal(as_default[cores], default[cores])
     return default, as_default, np.where(cores, seeds, 0)
 
 
-def test_default_departs_from_strict_only_where_buildings_touch():
+def test_default_departs_from_the_original_only_where_buildings_touch():
     moved_px = building_px = 0
     for seed in range(20):
         probability = field(seed)
-        default, as_default, cores = strict_as_default(probability, **SMALL)
+        default, as_default, cores = original_as_default(probability, **SMALL)
         regions, n = ndimage.label(probability > 0.3)
         first_of_seeds = np.unique(cores, return_index=True)[1][1:]
         alone = np.bincount(regions.ravel()[first_of_seeds], minlength=n + 1)[regions] == 1
@@ -176,11 +178,11 @@ def rows_of_houses(seed):
     return np.clip(ndimage.gaussian_filter(drawn, generator.uniform(1.5, 2.5)), 0, 1).astype(np.float32)
 
 
-def test_default_departs_from_strict_along_the_lines_between_houses():
+def test_default_departs_from_the_original_along_the_lines_between_houses():
     near_px = moved_px = building_px = 0
     for seed in range(60):
         probability = rows_of_houses(seed)
-        default, as_default, _ = strict_as_default(probability)
+        default, as_default, _ = original_as_default(probability)
         regions, n = ndimage.label(probability > 0.3)
         has_building = np.bincount(regions.ravel(), default.ravel() > 0, n + 1) > 0
         line = (default == 0) & (regions > 0) & has_building[regions]

@@ -105,7 +105,11 @@ except InputError as fault:
 CLUSTER_THREADS = 4
 
 # How often training saves is no param of a rule: a change would train again.
-EVERY = [f"--checkpoint-{name} {value}" for name, value in config["checkpoint"].items() if value is not None]
+EVERY = [
+    f"--checkpoint-{name} {config['run'][f'checkpoint_{name}']}"
+    for name in ("minutes", "steps")
+    if config["run"][f"checkpoint_{name}"] is not None
+]
 os.environ.update(CHECKPOINT_EVERY=" ".join(EVERY))
 
 SETS = sorted(TILES, reverse=True)
@@ -113,7 +117,7 @@ SETS = sorted(TILES, reverse=True)
 BATCHES = {
     f"{set_name}-{batch}": members
     for set_name in SETS
-    for batch, members in assign_batches(list(TILES[set_name]), config["tiles"]["batch"]).items()
+    for batch, members in assign_batches(list(TILES[set_name]), config["run"]["tiles_per_job"]).items()
 }
 NAMES = {set_name: list(TILES[set_name]) for set_name in SETS}
 ALL_TILES = [tile for set_name in SETS for tile in NAMES[set_name]]
@@ -129,13 +133,13 @@ def batches_of(set_name):
 def settings(*names):
     """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it.
 
-    A name may also be that of one key of a block, e.g. `score.rules`. `separate.tune` is left out: it decides which jobs
+    A name may also be that of one key of a block, e.g. `score.rules`. `separate.thresholds` is left out: it decides which jobs
     there are, and not what one does.
     """
     chosen = {}
     for name in names:
         block, _, only = name.partition(".")
-        keys = [only] if only else [key for key in config[block] if (block, key) != ("separate", "tune")]
+        keys = [only] if only else [key for key in config[block] if (block, key) != ("separate", "thresholds")]
         chosen.setdefault(block, {}).update({key: config[block][key] for key in keys})
     return json.dumps(chosen, sort_keys=True)
 
@@ -173,7 +177,7 @@ def tiles_folder(wildcards, input):
 
 def thresholds():
     """The tuned thresholds, where they are used: an input of what separates or tells by which values."""
-    return ["results/tuning/chosen.json"] if config["separate"]["tune"] else []
+    return ["results/tuning/chosen.json"] if config["separate"]["thresholds"] == "searched" else []
 
 
 def as_option(option, name):
@@ -221,7 +225,7 @@ def prediction_folders(batch):
 
 def kept_prediction(path):
     """One fold's prediction as an output: temporary where only what is merged of it is kept."""
-    return path if config["keep"]["predictions"] else temp(path)
+    return path if config["run"]["keep_predictions"] else temp(path)
 
 
 def remove_checkpoints():

@@ -2,7 +2,7 @@
 
 in:  a batch's prepared images, a model (for training tiles: all of them, and results/folds/folds.csv)
 out: results/predictions/fold-<k>/<tile>.tif, results/predictions/out-of-fold/<tile>.tif: probability of building;
-     temporary with keep.predictions: false
+     temporary with run.keep_predictions: false
 """
 
 # With a folder of models given, they take the place of the folds: fold-0 is the first by name.
@@ -67,6 +67,8 @@ rule predictions:
         [
             f"{folder}/{tile}.tif"
             for batch, members in BATCHES.items()
-            for folder in (prediction_folders(batch) if config["keep"]["predictions"] else ["results/probabilities"])
+            for folder in (
+                prediction_folders(batch) if config["run"]["keep_predictions"] else ["results/probabilities"]
+            )
             for tile in members
         ],

@@ -29,7 +29,7 @@ for _batch, _members in BATCHES.items():
         log:
             f"results/logs/separate/{_batch}.log",
         group:
-            "separate" if config["separate"]["tune"] else "merge"
+            "separate" if config["separate"]["thresholds"] == "searched" else "merge"
         threads: 1
         resources:
             mem_mb=more_memory(4000),

@@ -22,7 +22,7 @@ if not config["models"]:
         priority: 10
         threads: share_of_cores
         resources:
-            gpu=config["train"]["gpus"],
+            gpu=config["run"]["gpus_per_fold"],
             mem_mb=more_memory(8000),
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
@@ -36,7 +36,7 @@ if not config["models"]:
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
-            " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule models:
         """Target: every fold's model."""

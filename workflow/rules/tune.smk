@@ -3,7 +3,7 @@
 in:  results/probabilities/<tile>.tif and the prepared tile with its truth, of the training tiles; results/folds/folds.csv
 out: results/tuning/counts/<batch>.csv; results/tuning/surface.csv, surface.png, chosen.json
 
-Made with `separate.tune: true`, or when asked for: `snakemake tuning`.
+Made with `separate.thresholds: searched`, or when asked for: `snakemake tuning`.
 """
 
 if not config["models"]:
@@ -28,7 +28,7 @@ if not config["models"]:
             resources:
                 mem_mb=more_memory(4000),
             params:
-                settings=settings("separate", "tune", "score.iou_threshold", "score.rules"),
+                settings=settings("separate", "threshold_search", "score.iou_threshold", "score.rules"),
                 code=code("tune.py"),
             shell:
                 'python "$SCRIPTS"/tune.py --tiles $(dirname {input.images[0]:q}) --output {output.counts:q}'
@@ -54,7 +54,7 @@ if not config["models"]:
         resources:
             mem_mb=more_memory(2000),
         params:
-            settings=settings("separate", "tune", "score.iou_threshold", "score.rules"),
+            settings=settings("separate", "threshold_search", "score.iou_threshold", "score.rules"),
             code=code("choose.py"),
         shell:
             'python "$SCRIPTS"/choose.py --folds {input.folds:q} --folder $(dirname {output.chosen:q})'

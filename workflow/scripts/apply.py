@@ -60,8 +60,8 @@ def pairs(given: list[str]) -> list[str]:
     """Splits texts of several settings, where a blank comes before the next KEY=.
 
     Example:
-        >>> pairs(["outline.formats=[gpkg, geojson] separate.low=0.4", "keep.predictions=false"])
-        ['outline.formats=[gpkg, geojson]', 'separate.low=0.4', 'keep.predictions=false']
+        >>> pairs(["outline.formats=[gpkg, geojson] separate.low=0.4", "run.keep_predictions=false"])
+        ['outline.formats=[gpkg, geojson]', 'separate.low=0.4', 'run.keep_predictions=false']
     """
     return [pair for text in given for pair in re.split(r"\s+(?=[\w.]+=)", text.strip()) if pair]
 

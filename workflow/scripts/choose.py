@@ -27,9 +27,9 @@ import pandas as pd
 
 def main(arguments: argparse.Namespace) -> Done:
     """Reads the tables; writes surface.csv, chosen.json and surface.png."""
-    blocks = config.section(arguments.settings, "separate", "tune", "score")
-    searched = combinations(blocks["tune"], blocks["separate"])
-    tolerance = blocks["tune"]["tolerance"]
+    blocks = config.section(arguments.settings, "separate", "threshold_search", "score")
+    searched = combinations(blocks["threshold_search"], blocks["separate"])
+    tolerance = blocks["threshold_search"]["tolerance"]
     configured = Thresholds(*(blocks["separate"][name] for name in Thresholds._fields))
     tiles, counts = read_counts(arguments.tables, searched)
     fold_of = read_table(arguments.folds).set_index("tile")["fold"]

@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> Done:
     if arguments.json:
         with atomic_write(arguments.json) as temporary:
             temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
-    used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "strict")
+    used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "match_original")
     cli.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
     images = [arguments.tiles / f"{path.stem}_image.tif" for path in found] if arguments.tiles else []
     tables = [path for path in (arguments.csv, arguments.json) if path]

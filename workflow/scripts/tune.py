@@ -23,8 +23,8 @@ import pandas as pd
 
 def main(arguments: argparse.Namespace) -> Done:
     """Counts tile by tile; memory holds one."""
-    blocks = config.section(arguments.settings, "separate", "tune", "score")
-    searched = combinations(blocks["tune"], blocks["separate"])
+    blocks = config.section(arguments.settings, "separate", "threshold_search", "score")
+    searched = combinations(blocks["threshold_search"], blocks["separate"])
     rules = challenge_rules(blocks["score"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
     found = probabilities.find(arguments.probabilities)

@@ -20,5 +20,7 @@ def main(arguments: argparse.Namespace) -> Done:
 if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
     add_arguments(parser)
-    parser.add_argument("--encoder", type=Path, help="the encoder's first weights, that fetch.py wrote (default: none)")
+    parser.add_argument(
+        "--encoder", type=Path, help="the encoder's first weights, that fetch_encoder_weights.py wrote (default: none)"
+    )
     cli.run(main, parser.parse_args())

@@ -34,8 +34,8 @@ def choose(count: int = 1) -> list[torch.device]:
         return [torch.device("cpu")]
     if torch.cuda.device_count() < count:
         raise InputError(
-            f"{count} GPUs are asked for, but {torch.cuda.device_count()} assigned: lower `gpus` in the configuration, "
-            "or ask the cluster for more per job"
+            f"{count} GPUs are asked for, but {torch.cuda.device_count()} assigned: lower "
+            "run.gpus_per_fold in the configuration, or ask the cluster for more per job"
         )
     return [torch.device("cuda", number) for number in range(count)]
 

@@ -64,8 +64,8 @@ def lease_cards(count: int = 1, folder: Path = FOLDER) -> list[str]:
         cards = [card for card in cards if card.startswith("GPU-")]  # CUDA uses one slice a process
     if count > len(cards):
         raise InputError(
-            f"{count} GPUs are asked for, but there are {len(cards)} here (slices of a card don't count): lower `gpus` "
-            "in the configuration, or ask the cluster for more per job"
+            f"{count} GPUs are asked for, but there are {len(cards)} here (slices of a card don't count): lower "
+            "run.gpus_per_fold in the configuration, or ask the cluster for more per job"
         )
     try:
         if not folder.exists():

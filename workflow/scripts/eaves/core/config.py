@@ -12,6 +12,20 @@ from eaves.core.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[4]
 CONFIG = ROOT / "config.yaml"
+RENAMED = {
+    "tiles.batch": "run.tiles_per_job",
+    "weights_folder": "run.weights_folder",
+    "checkpoint": "run.checkpoint_minutes and run.checkpoint_steps",
+    "keep": "run.keep_predictions",
+    "warmup.gpus": "run.gpus_per_fold",
+    "train.gpus": "run.gpus_per_fold",
+    "sample.accumulate": "sample.gradient_accumulation",
+    "sample.batch": "sample.batch_size",
+    "augment.strict": "augment.match_original",
+    "separate.strict": "separate.match_original",
+    "separate.tune": "separate.thresholds, configured or searched",
+    "tune": "threshold_search",
+}
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -41,24 +55,24 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
         if prepare[key] != "auto" and prepare[key][0] >= prepare[key][1]:
             faults.append(f"configuration: prepare.{key} is {prepare[key]}: the second must be larger than the first")
     if sample["micro_batch"] == "auto":
-        if sample["batch"] is None:
+        if sample["batch_size"] is None:
             faults.append(
-                "configuration: sample.micro_batch is auto: then sample.batch must say how many crops a step has"
+                "configuration: sample.micro_batch is auto: then sample.batch_size must say how many crops a step has"
             )
-        parts, by = sample["batch"] or 0, "sample.batch"
+        parts, by = sample["batch_size"] or 0, "sample.batch_size"
     else:
-        parts, by = sample["accumulate"], "sample.accumulate"
-        if sample["batch"] is not None and sample["batch"] != sample["micro_batch"] * parts:
+        parts, by = sample["gradient_accumulation"], "sample.gradient_accumulation"
+        if sample["batch_size"] is not None and sample["batch_size"] != sample["micro_batch"] * parts:
             faults.append(
-                f"configuration: sample.batch is {sample['batch']}, but sample.micro_batch x sample.accumulate is "
-                f"{sample['micro_batch'] * parts}; set batch to null, or micro_batch to auto"
+                f"configuration: sample.batch_size is {sample['batch_size']}, but sample.micro_batch x "
+                f"sample.gradient_accumulation is {sample['micro_batch'] * parts}; set batch_size to null, "
+                "or micro_batch to auto"
             )
-    for stage in ("warmup", "train"):
-        if parts % config[stage]["gpus"]:
-            faults.append(
-                f"configuration: {stage}.gpus is {config[stage]['gpus']}: {by}, {parts}, must be a multiple of it, so "
-                "that each GPU gets as much"
-            )
+    if parts % config["run"]["gpus_per_fold"]:
+        faults.append(
+            f"configuration: run.gpus_per_fold is {config['run']['gpus_per_fold']}: {by}, {parts}, must be a multiple "
+            "of it, so that each GPU gets as much"
+        )
     if 2 * predict["overlap"] >= predict["window"]:
         faults.append(
             f"configuration: predict.overlap is {predict['overlap']}: less than half of predict.window, "
@@ -73,16 +87,16 @@ def _contradictions(config: dict[str, Any]) -> list[str]:
             f"configuration: separate.low is {separate['low']}: at most separate.high, {separate['high']}; "
             "lower the one or raise the other"
         )
-    if separate["tune"] and config["models"]:
+    if separate["thresholds"] == "searched" and config["models"]:
         faults.append(
-            "configuration: separate.tune is true: with `models` there are no training tiles; set it to false, "
-            "and separate.low, high, min_seed_px and min_area_px to what results/tuning/chosen.json of the models' own "
-            "run holds"
+            "configuration: separate.thresholds is searched: with `models` there are no training tiles; set it to "
+            "configured, and separate.low, high, min_seed_px and min_area_px to what results/tuning/chosen.json of the "
+            "models' own run holds"
         )
-    if separate["tune"] and separate["strict"]:
+    if separate["thresholds"] == "searched" and separate["match_original"]:
         faults.append(
-            "configuration: separate.tune is true: not together with separate.strict, whose lines between buildings "
-            "depend on all that is on the tile; set one of the two to false"
+            "configuration: separate.thresholds is searched: not together with separate.match_original, whose lines "
+            "between buildings depend on the whole tile; set thresholds to configured, or match_original to false"
         )
     return faults
 
@@ -96,6 +110,9 @@ def _sentence(fault: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
     if fault.validator == "additionalProperties":
         known = sorted(fault.schema["properties"])
         unknown = sorted(set(fault.instance) - set(known))
+        full = {f"{key}.{name}" if key else name for name in unknown}
+        if renamed := sorted(full & set(RENAMED)):
+            return "; ".join(f"configuration: {name} is now {RENAMED[name]}" for name in renamed)
         names = ", ".join(f"{key}.{name}" if key else name for name in unknown)
         return f"configuration: unknown key {names}; known here: {', '.join(known)}"
     if fault.validator == "required":

@@ -17,7 +17,7 @@ from eaves.models.files import read_model, read_recipe, read_shapes
 from eaves.models.pretrained import load_encoder
 
 HEAD_CHANNELS = 32  # of the convolutions from the encoder's first stage up to full resolution
-HEIGHT_CHANNELS = ("anew", "zero", "red", "mean")
+HEIGHT_CHANNELS = ("random", "zero", "red", "mean")
 # What a model's recipe has to say, so that the network can be built and its input scaled. A file from elsewhere may
 # say anything. The limits keep infinity out, which JSON's numbers can express.
 RECIPE = {
@@ -193,14 +193,14 @@ def first_convolution(network: nn.Module) -> tuple[str, nn.Conv2d]:
     return next((name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
 
 
-def with_height(network: nn.Module, encoder: str, decoder: str = "unet", height_channel: str = "anew") -> nn.Module:
+def with_height(network: nn.Module, encoder: str, decoder: str = "unet", height_channel: str = "random") -> nn.Module:
     """Gives a network that has seen RGB a fourth input channel.
 
     Args:
         network: of 3 channels, as `build` made it.
         encoder: its encoder.
         decoder: its decoder.
-        height_channel: how the first convolution starts. `anew`, the winner's: it and its batch norm start at random.
+        height_channel: how the first convolution starts. `random`, the winner's: it and its batch norm start at random.
             Else both are kept for RGB, and the weights of the height are `zero` (as the challenge's second had it),
             those of `red` (the fifth), or the `mean` of the three colours'. Everything after is kept in any case.
 
@@ -215,7 +215,7 @@ def with_height(network: nn.Module, encoder: str, decoder: str = "unet", height_
     name, convolution = first_convolution(wider)
     kept = dict(network.state_dict())
     rgb = kept.pop(f"{name}.weight")
-    if height_channel == "anew":
+    if height_channel == "random":
         init_random(convolution)
         norm = next((name for name, layer in wider.named_modules() if isinstance(layer, nn.BatchNorm2d)), name)
         kept = {key: value for key, value in kept.items() if not key.startswith((f"{name}.", f"{norm}."))}

@@ -26,20 +26,20 @@ def in_force(block: dict[str, Any], file: Path | None = None, **given: float | i
         given: values that replace all others, where they are not None.
 
     Returns:
-        The arguments of `instances.separate`: the thresholds and `strict`.
+        The arguments of `instances.separate`: the thresholds and `match_original`.
 
     Raises:
         InputError: The file cannot be used, or the configuration wants tuned values and there are none.
     """
     names = Thresholds._fields
     fixed = {name: value for name, value in given.items() if value is not None}
-    if block.get("tune") and file is None and len(fixed) < len(names):
+    if block.get("thresholds") == "searched" and file is None and len(fixed) < len(names):
         raise InputError(
-            "configuration: separate.tune is true: give --thresholds results/tuning/chosen.json, all of "
+            "configuration: separate.thresholds is searched: give --thresholds results/tuning/chosen.json, all of "
             + ", ".join(f"--{name.replace('_', '-')}" for name in names)
-            + ", or set it to false"
+            + ", or set it to configured"
         )
-    values = {name: block[name] for name in (*names, "strict")}
+    values = {name: block[name] for name in (*names, "match_original")}
     if file is not None:
         try:
             found = json.loads(file.read_text())["separation"]

@@ -19,7 +19,7 @@ def separate(
     high: float = 0.7,
     min_seed_px: int = 100,
     min_area_px: int = 120,
-    strict: bool = False,
+    match_original: bool = False,
 ) -> np.ndarray:
     """Give every building its own label, by a watershed from its confident core.
 
@@ -41,7 +41,7 @@ def separate(
         high: Seeds are where the probability is above this, low..1.
         min_seed_px: A seed has at least this many pixels.
         min_area_px: A region of the space has at least this many pixels, before it is split.
-        strict: Do pixel for pixel what the winner's one call to scikit-image on the whole tile does, and number
+        match_original: Do pixel for pixel what the winner's one call to scikit-image on the whole tile does, and number
             the buildings as it does (by the first pixel of the seed). Pieces that are not 4-connected can occur.
 
     Returns:
@@ -65,7 +65,7 @@ def separate(
             f"probability has values outside 0..1 or NaN (minimum {probability.min()}, maximum {probability.max()}); "
             "set pixels without data to 0"
         )
-    if strict:
+    if match_original:
         return _separate_like_the_original(probability, low, high, min_seed_px, min_area_px)
 
     space, seeds = find_runs(probability > low), find_runs(probability > high)

@@ -40,7 +40,7 @@ def draw(generator: np.random.Generator, settings: dict[str, Any]) -> Draw:
     if chance[0] < settings["transpose_p"]:
         matrix = matrix[[1, 0, 2]]
     if chance[1] < settings["affine_p"]:
-        if settings["strict"]:
+        if settings["match_original"]:
             shift_x = shift_y = 0.0  # the original rounded them
         zoom = 1 / (1 + scale * settings["scale"])
         turn = math.radians(angle * settings["rotate_deg"])
@@ -55,13 +55,13 @@ def draw(generator: np.random.Generator, settings: dict[str, Any]) -> Draw:
     hsv = np.zeros(3)
     if chance[2] < settings["hsv_p"]:
         hsv = colour * np.array(settings["hsv"]) / 255
-        if settings["strict"]:
+        if settings["match_original"]:
             hsv[0] /= 255  # the original divided the hue twice
     return Draw(matrix[:2].astype(np.float32), hsv.astype(np.float32))
 
 
 def apply(
-    rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw], strict: bool = False
+    rgb: Tensor, height: Tensor, truth: Tensor, draws: list[Draw], match_original: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Augments a batch.
 
@@ -73,20 +73,20 @@ def apply(
         height: (N, 1, H, W) float32, any unit.
         truth: (N, 1, H, W) float32.
         draws: N of them.
-        strict: mirror at the centre of the edge's pixels, as the original did, and not at their outer side.
+        match_original: mirror at the centre of the edge's pixels, as the original did, and not at their outer side.
 
     Returns:
         The three, augmented, of the same shapes.
     """
     affine = torch.from_numpy(np.stack([one.affine for one in draws])).to(rgb.device)
     grid = F.affine_grid(affine, list(rgb.shape), align_corners=False)
-    if strict:  # the same places, counted from centre to centre
+    if match_original:  # the same places, counted from centre to centre
         rows, columns = rgb.shape[-2:]
         grid = grid * grid.new_tensor([columns / (columns - 1), rows / (rows - 1)])
     image = F.grid_sample(
-        torch.cat([rgb, height], 1), grid, mode="bilinear", padding_mode="reflection", align_corners=strict
+        torch.cat([rgb, height], 1), grid, mode="bilinear", padding_mode="reflection", align_corners=match_original
     )
-    truth = F.grid_sample(truth, grid, mode="nearest", padding_mode="reflection", align_corners=strict)
+    truth = F.grid_sample(truth, grid, mode="nearest", padding_mode="reflection", align_corners=match_original)
     rgb, height = image[:, :3], image[:, 3:]
     shifted = [number for number, one in enumerate(draws) if one.hsv.any()]
     if shifted:

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--journal", type=Path, help="folder for TensorBoard's curves and pictures (default: none)")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs that train the fold together (default: 1)")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
 
 
@@ -70,7 +71,7 @@ def train_fold(
     Raises:
         InputError: the table of folds, a tile or the warm-up is missing or damaged; training failed.
     """
-    gpus = devices.choose(settings[stage]["gpus"])
+    gpus = devices.choose(arguments.gpus)
     launch(gpus, _train_here, stage, script, arguments, settings, phases)
     start = arguments.encoder if stage == "warmup" else arguments.warmup
     return Done(

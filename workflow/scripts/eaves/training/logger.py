@@ -43,7 +43,7 @@ class TrainingLogger:
     def begin(self, epoch: int, first: int) -> None:
         """An epoch begins, at a step of it."""
         sample = self._run.settings["sample"]
-        self._crops = sample["micro_batch"] * sample["accumulate"]
+        self._crops = sample["micro_batch"] * sample["gradient_accumulation"]
         self._began, self._trained = time.monotonic(), 0.0
         self._first = first
         if self._speaks:

@@ -36,10 +36,10 @@ def resolve(
     team: Team,
     kept: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Fills in `micro_batch` and `accumulate` where the configuration leaves them open.
+    """Fills in `micro_batch` and `gradient_accumulation` where the configuration leaves them open.
 
-    With `micro_batch: auto` it is the largest divisor of `batch` (per GPU) with which a step fits into memory: tried
-    out on a GPU, computed on the CPU.
+    With `micro_batch: auto` it is the largest divisor of `batch_size` (per GPU) with which a step fits into memory:
+    tried out on a GPU, computed on the CPU.
 
     Args:
         network: on the CPU; it is not changed.
@@ -61,17 +61,18 @@ def resolve(
     if sample["micro_batch"] == "auto" and kept:
         sample = kept
     elif sample["micro_batch"] == "auto":
-        share = sample["batch"] // team.size
+        share = sample["batch_size"] // team.size
         sizes = [size for size in range(share, 0, -1) if share % size == 0]
         found = team.all_reduce_min(largest(network, settings, channels, tiles, device, sizes), device)
         if not found:
             raise InputError(too_large(network, settings, channels, tiles, device))
-        LOG.info("micro-batches of %d crops fit: %d a step", found, sample["batch"] // found)
-        sample = {**sample, "micro_batch": found, "accumulate": sample["batch"] // found}
-    if sample["accumulate"] % team.size:
+        LOG.info("micro-batches of %d crops fit: %d a step", found, sample["batch_size"] // found)
+        sample = {**sample, "micro_batch": found, "gradient_accumulation": sample["batch_size"] // found}
+    if sample["gradient_accumulation"] % team.size:
         raise InputError(
-            f"configuration: a step has {sample['accumulate']} micro-batches (sample.accumulate), which "
-            f"{team.size} GPUs can't share evenly: choose a multiple of {team.size}"
+            f"configuration: a step has {sample['gradient_accumulation']} micro-batches "
+            f"(sample.gradient_accumulation), which {team.size} GPUs can't share "
+            f"evenly: choose a multiple of {team.size}"
         )
     return sample
 
@@ -83,13 +84,13 @@ def too_large(
     if device.type == "cuda":
         torch.cuda.empty_cache()
     sample = settings["sample"]
-    batch = sample["batch"] or sample["micro_batch"] * sample["accumulate"]
+    batch = sample["batch_size"] or sample["micro_batch"] * sample["gradient_accumulation"]
     wanted = batch if sample["micro_batch"] == "auto" else sample["micro_batch"]
     crop_px = sample["crop_px"]
     said = f"training: out of memory on {device} with sample.micro_batch {sample['micro_batch']} of {crop_px} px"
     sizes = [size for size in range(wanted - 1, 0, -1) if batch % size == 0]
     if found := largest(network, settings, channels, tiles, device, sizes):
-        return f"{said}; sample.micro_batch: {found} with sample.accumulate: {batch // found} would fit"
+        return f"{said}; sample.micro_batch: {found} with sample.gradient_accumulation: {batch // found} would fit"
     while (crop_px := crop_px // 64 * 32) >= 32:
         smaller = {**settings, "sample": {**sample, "crop_px": crop_px}}
         if largest(network, smaller, channels, tiles, device, [1]):
@@ -139,7 +140,7 @@ def _fits(
     Two steps of two micro-batches: in the second one there are Adam's moments, the gradients added up so far and a
     micro-batch's activations at the same time.
     """
-    sample = {**settings["sample"], "micro_batch": size, "accumulate": 2}
+    sample = {**settings["sample"], "micro_batch": size, "gradient_accumulation": 2}
     engine = beside = None
     try:
         # The best weights so far, and gradients on their way to the other GPUs.

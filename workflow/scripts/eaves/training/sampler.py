@@ -50,12 +50,12 @@ class Sampler:
     @property
     def steps_per_epoch(self) -> int:
         """Steps of the optimizer in an epoch; crops left over by the last whole step wait for another epoch."""
-        return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["accumulate"]))
+        return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["gradient_accumulation"]))
 
     def draw(self, epoch: int, step: int, rank: int = 0, size: int = 1) -> list[Batch]:
         """The micro-batches of one step of an epoch; of `size` processes, number `rank` gets every size-th."""
         order = np.random.default_rng((*self.key, epoch)).permutation(self.crops_per_epoch)
-        count = self.sample["accumulate"]
+        count = self.sample["gradient_accumulation"]
         crops = self.sample["micro_batch"] * count
         places = np.arange(step * crops, (step + 1) * crops) % len(order)
         return [self._cut(epoch, order[part]) for part in np.split(places, count)[rank::size]]

@@ -116,6 +116,8 @@ class Engine:
         truth = batch.truths.to(self.device, non_blocking=True).unsqueeze(1).float()
         rgb, height = to_inputs(images, self.settings["input"])
         if batch.draws:
-            rgb, height, truth = augment.apply(rgb, height, truth, batch.draws, self.settings["augment"]["strict"])
+            rgb, height, truth = augment.apply(
+                rgb, height, truth, batch.draws, self.settings["augment"]["match_original"]
+            )
         image = join_inputs(rgb, height, self.settings["input"], self.channels)
         return image, *to_truth(truth, self.settings["sample"]["uncertain"])
