@@ -28,10 +28,10 @@ if thresholds():
 
 
 rule provenance:
-    """Collects what made each result: inputs by their content, code, settings, packages, device."""
+    """Collect what made each result: inputs by their content, code, settings, packages and device."""
     input:
         records=[f"results/records/{name}.json" for name in RECORDS],
-        # They come from elsewhere: what they were trained with is in their own metadata.
+        # No job made them: the packages and device of their training are in their own metadata.
         given=MODELS if config["models"] else [],
     output:
         "results/provenance.json",

@@ -1,6 +1,6 @@
 """Records of jobs: which code and settings each one ran with, and the SHA-256 of what it read and wrote.
 
-A record is a small JSON file, an output of its job's rule: `results/records/<stage>/<job>.json`. It holds no clock,
+A record is a small JSON file, an output of its job's rule: `results/records/<stage>/<job>.json`. It holds no time,
 host, user or working folder, so that equal jobs write equal records.
 """
 
