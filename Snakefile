@@ -1,11 +1,10 @@
 """Eaves finds buildings in orthophotos and height models.
 
 The stages: tiles -> folds -> warmups -> models -> predictions -> probabilities -> buildings -> scores -> report.
-Each is a target by its name, e.g. `snakemake models`; a bare `snakemake` makes everything. What decides the result is
-in config.yaml, how it is run in profiles/.
+Each is a target, e.g. `snakemake models`; `snakemake` without a target runs all of them. config.yaml holds the settings
+that decide the result, profiles/ those of the machine or cluster.
 """
 
-from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -14,11 +13,10 @@ min_version("9.0")
 configfile: f"{workflow.basedir}/config.yaml"
 
 
-# Only used with --sdm apptainer: an image of that name with the packages of envs/requirements.txt.
+# Only used with --sdm apptainer: the image built by envs/Dockerfile.
 container: "docker://eaves"
 
 
-include: "workflow/rules/links.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/code.smk"
 include: "workflow/rules/scenes.smk"
@@ -33,12 +31,6 @@ include: "workflow/rules/separate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
-
-
-# Only with --sdm conda: without it, a change of that file would make every result anew.
-if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    for _rule in workflow.rules:
-        _rule.conda_env = f"{workflow.basedir}/envs/environment.yaml"
 
 
 onstart:

@@ -18,7 +18,8 @@ def plan(folder, *config):
         "--cores",
         "1",
     ]
-    return run(*command, "--configfile", QUICKSTART, "--config", *config, cwd=PROJECT_ROOT)
+    given = ["--config", *config] if config else []
+    return run(*command, "--configfile", QUICKSTART, *given, cwd=PROJECT_ROOT)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def plan(folder, *config):
     [
         ("split={folds: 4}",),
         ("separate={low: 0.25, thresholds: configured}", "threshold_search={low: [0.2, 0.25], min_seed_px: [10]}"),
-        ("train.epochs=3", "train.decay.epochs=0", "threshold_search.low=[0.1, 0.2]", "train={lr: 1.0e-3}"),
+        ("train={epochs: 3, decay: {epochs: 0}}", "threshold_search={low: [0.1, 0.2]}", "train={lr: 1.0e-3}"),
         (
             "augment={flip: true}",
             "optimize={clip_norm: 1.5}",
@@ -43,11 +44,37 @@ def test_values_by_config_are_understood_as_yaml(tmp_path, config):
 def test_values_by_config_are_used(tmp_path):
     done = plan(tmp_path, "split={folds: 4}")
     assert "train                                 4" in done.stdout + done.stderr
-    for given in ("split={folds: 40}", "split.folds=40"):
-        refused = plan(tmp_path, given)
-        assert refused.returncode == 1
-        (line,) = errors(refused.stderr)
-        assert line.startswith("error: configuration: split.folds is 40, but there are only 20 training tiles; lower ")
+    refused = plan(tmp_path, "split={folds: 40}")
+    assert refused.returncode == 1
+    (line,) = errors(refused.stderr)
+    assert line.startswith("error: configuration: split.folds is 40, but there are only 20 training tiles; lower ")
+
+
+def test_a_dotted_key_is_refused_with_the_form_to_write(tmp_path):
+    refused = plan(tmp_path, "split={folds: 4}", "train.decay.epochs=3")
+    assert refused.returncode == 1
+    (line,) = errors(refused.stderr)
+    assert line.startswith("error: --config train.decay.epochs=3: ")
+    assert line.endswith("--config train='{decay: {epochs: 3}}'")
+
+
+def test_planning_and_linting_change_nothing_in_the_working_folder(tmp_path):
+    """Snakemake itself makes its empty folders in .snakemake; a killed run's lock stays, and is only reported."""
+    locks = tmp_path / ".snakemake" / "locks"
+    locks.mkdir(parents=True)
+    (locks / "0.input.lock").write_text("results/a.tif")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "notes.txt").write_text("mine")
+    paths = [tmp_path, *(path for path in tmp_path.rglob("*") if path != locks.parent)]
+    before = {path: path.stat().st_mtime_ns for path in paths if path not in (tmp_path, locks)}
+    done = plan(tmp_path)
+    assert done.returncode == 0, done.stderr
+    lint = run("-m", "snakemake", "-s", PROJECT_ROOT / "Snakefile", "--directory", tmp_path, "--lint", cwd=PROJECT_ROOT)
+    assert "no such folder" in lint.stderr  # without tiles the configuration is refused, and nothing is written either
+    after = {path: path.stat().st_mtime_ns for path in before if path.exists()}
+    assert after == before
+    assert {path.name for path in tmp_path.iterdir()} == {".snakemake", "results"}
+    assert not [path for path in (tmp_path / ".snakemake").rglob("*") if path.is_file() and path.parent != locks]
 
 
 def errors(said: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Code: the fingerprint of each script with all that it uses, for DVC to compare (dvc.yaml).
+"""Code: a hash of each script and the library code it uses, for DVC to compare (dvc.yaml).
 
 out: results/code.json
 """
@@ -9,21 +9,21 @@ localrules:
 
 
 rule fingerprints:
-    """Writes the fingerprint of every script's code."""
+    """Hash every script's code."""
     output:
         "results/code.json",
     log:
         "results/logs/fingerprints.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
-        scripts=[
-            f"{path.stem} {code(path.name)}" for path in sorted((PROJECT_ROOT / "workflow" / "scripts").glob("*.py"))
-        ],
+        scripts=script_hashes(),
     shell:
         'python "$SCRIPTS"/fingerprints.py --output {output:q} --log {log:q}'
 
 
 rule code:
-    """Target: the fingerprints."""
+    """Target: the hashes of the scripts' code."""
     input:
         "results/code.json",

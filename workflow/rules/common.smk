@@ -1,4 +1,4 @@
-"""What the rules share: the checked configuration, the tiles there are, their batches, and small helpers."""
+"""Shared by all rules: the validated configuration, the tiles, their batches, and input and params functions."""
 
 import functools
 import gc
@@ -9,63 +9,73 @@ import sys
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 
-# Planning makes millions of objects that stay. Looking through them for garbage at every turn takes a quarter of the time.
+# Planning creates millions of objects that stay; scanning them for garbage again and again takes a quarter of the time.
 gc.set_threshold(10_000_000)
 
 PROJECT_ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(PROJECT_ROOT / "workflow" / "scripts"))
 
-from eaves import IN_RUN
 from eaves.core import config as configuration
 from eaves.core.errors import InputError
 from eaves.models.folder import find_models
 from eaves.tiles import discovery, generated
 from eaves.tiles.batches import assign_batches
 from eaves.training import fold_cache
-from eaves.workflow import code_hash, main_process, stale_lock
-from eaves.workflow.job_environment import JOB_ENVIRONMENT
+from eaves.workflow import code_hash, linked_inputs, main_process, stale_lock
+from eaves.workflow.job_environment import shell_prefix
 
-# Whether results lie in an object store, and jobs are given copies of what they read.
+# Whether results are in an object store, so that jobs get copies of their inputs.
 IN_STORE = workflow.storage_settings.default_storage_provider is not None
+DEPLOYMENT = workflow.deployment_settings.deployment_method
+# The environment of each rule's `conda:`. None without --sdm conda, where a change of the file must not rerun anything.
+CONDA_ENVIRONMENT = str(PROJECT_ROOT / "envs" / "environment.yaml") if DeploymentMethod.CONDA in DEPLOYMENT else None
 
-os.environ.update(
-    # Trained folds are kept there, for every checkout and setting. With an object store, jobs share no folder.
-    EAVES_FOLD_CACHE=str(fold_cache.default_folder(shared=not IN_STORE) or "none"),
-    # Rules call `python`: the one that runs Snakemake, also where its environment was not activated.
-    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-    # Jobs share a terminal: each of their lines there names the job.
-    **{IN_RUN: "1"},
-    # Where the scripts are, for the rules' commands; the working folder may be another (snakemake --directory).
-    SCRIPTS=os.path.relpath(PROJECT_ROOT / "workflow" / "scripts"),
+shell.prefix(
+    shell_prefix(
+        # Relative, because the project may be elsewhere in a container; Snakemake may run in another working folder.
+        scripts=os.path.relpath(PROJECT_ROOT / "workflow" / "scripts"),
+        # Shared by all checkouts and settings. With an object store, jobs have no folder in common.
+        fold_cache=fold_cache.default_folder(shared=not IN_STORE),
+        python_folder=None if DEPLOYMENT else Path(sys.executable).parent,
+    )
 )
-# Jobs' own processes keep to what Snakemake does.
+linked_inputs.install()
+# Jobs' own Snakemake processes report as usual.
 INTERRUPTS = main_process.install(logger) if workflow.is_main_process else None
-# What was given by --config came as text.
-config.update(configuration.laid_over(config, configuration.with_types(workflow.config_settings.config)))
-# A run that was killed is taken up by the next one, without `snakemake --unlock`.
-stale_lock.remove_if_stale(Path(".snakemake"))
-for _name, _value in JOB_ENVIRONMENT.items():
-    os.environ.setdefault(_name, _value)
-# A system's PROJ and GDAL folders, named in the environment, break the ones inside the wheels.
-for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
-    os.environ.pop(_name, None)
+# Values given by --config arrive as text.
+config.update(configuration.merge(config, configuration.parse_text_values(workflow.config_settings.config)))
+
+
+def plans_only():
+    """Return whether nothing is going to run: with -n, or with --lint and the like, which need no variables either."""
+    return workflow.output_settings.dryrun or not workflow.check_envvars
+
+
+# A run that was killed is taken up by the next one, without `snakemake --unlock`. Planning leaves the folder as it is.
+if not plans_only():
+    stale_lock.remove_if_stale(Path(".snakemake"))
 
 
 def raw_folder(set_name):
-    """Where the raw files of a set, `train` or `test`, are: generated ones, or the user's folder."""
+    """Return the folder of the raw files of a set, `train` or `test`: generated ones, or the user's."""
     return Path("results/scenes") / set_name if config["scenes"] else Path(config["tiles"][set_name])
 
 
 def tiles_of(set_name):
-    """The raw files of each tile of a set, `train` or `test`: generated ones, or what is in the user's folder."""
+    """Return the raw files of each tile of a set, `train` or `test`: generated ones, or those in the user's folder."""
     if config["scenes"]:
         return generated.planned(raw_folder(set_name), set_name, config["scenes"][set_name])
     return discovery.find(raw_folder(set_name), truth_needed=set_name == "train")
 
 
 def check_everything():
-    """Checks configuration and tiles before the DAG is built; every fault is one line."""
+    """Check configuration and tiles before the DAG is built; return the raw files by set and tile.
+
+    Raises:
+        InputError: One line per fault.
+    """
     configuration.check(config)
     if config["models"]:
         check_no_training_here()
@@ -77,16 +87,20 @@ def check_everything():
 
 
 def check_no_training_here():
-    """Refuses to lay the results of an application over those of a training run."""
+    """Refuse to overwrite a training run's results by applying models in the same folder.
+
+    Raises:
+        InputError: There are results of training here.
+    """
     if Path("results/folds/folds.csv").exists():
         raise InputError(
-            "results: a training run's results are here, and applying models would replace them; apply them into a folder "
-            "of its own: make apply MODELS=... TILES=..., or snakemake --directory elsewhere"
+            "results: holds the results of a training run, which applying models would overwrite; apply them in another "
+            "folder: make apply MODELS=... TILES=..., or snakemake --directory elsewhere"
         )
 
 
 def model_files():
-    """The models that predict the test tiles: one per fold, or those of the user's folder."""
+    """Return the models that predict the test tiles: one per fold, or those in the user's folder."""
     if config["models"]:
         return [str(path) for path in find_models(Path(config["models"]))]
     return [f"results/models/fold-{fold}.safetensors" for fold in FOLDS]
@@ -97,20 +111,12 @@ try:
     FOLDS = list(range(config["split"]["folds"]))
     MODELS = model_files()
 except InputError as fault:
-    # Not raised any further: Snakemake would say where in this file it was.
+    # Raised any further, Snakemake would print a traceback of this file.
     print(*(f"error: {line}" for line in str(fault).splitlines()), sep="\n", file=sys.stderr)
     sys.exit(1)
 
-# Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and what a GPU's share of a node has.
+# Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and a usual share of a node per GPU.
 CLUSTER_THREADS = 4
-
-# How often training saves is no param of a rule: a change would train again.
-EVERY = [
-    f"--checkpoint-{name} {config['run'][f'checkpoint_{name}']}"
-    for name in ("minutes", "steps")
-    if config["run"][f"checkpoint_{name}"] is not None
-]
-os.environ.update(CHECKPOINT_EVERY=" ".join(EVERY))
 
 SETS = sorted(TILES, reverse=True)
 # (set, batch) -> tiles; a batch is named like test-0of1.
@@ -121,20 +127,20 @@ BATCHES = {
 }
 NAMES = {set_name: list(TILES[set_name]) for set_name in SETS}
 ALL_TILES = [tile for set_name in SETS for tile in NAMES[set_name]]
-# A table and not a list, as it is asked about every tile.
+# A dict, because it is looked up for every tile.
 WITH_TRUTH = {tile: files.gti for set_name in SETS for tile, files in TILES[set_name].items() if files.gti}
 
 
 def batches_of(set_name):
-    """The batches of one set."""
+    """Return the batches of one set."""
     return {batch: members for batch, members in BATCHES.items() if batch.startswith(f"{set_name}-")}
 
 
 def settings(*names):
-    """Blocks of the configuration as JSON, for a rule's params: a change in them, and in no others, reruns it.
+    """Return blocks of the configuration as JSON, for a rule's params: a change in these blocks alone reruns it.
 
-    A name may also be that of one key of a block, e.g. `score.rules`. `separate.thresholds` is left out: it decides which jobs
-    there are, and not what one does.
+    A name may also be that of one key in a block, e.g. `score.rules`. `separate.thresholds` is left out, because it
+    decides which jobs there are, not what a job does.
     """
     chosen = {}
     for name in names:
@@ -144,44 +150,50 @@ def settings(*names):
     return json.dumps(chosen, sort_keys=True)
 
 
+def script_hashes():
+    """Return "name hash" of every script, for the params of the rule that writes them."""
+    scripts = sorted((PROJECT_ROOT / "workflow" / "scripts").glob("*.py"))
+    return [f"{script.stem} {code(script.name)}" for script in scripts]
+
+
 @functools.cache
 def code(script):
-    """The fingerprint of a script and what it uses, for a rule's params: changed code reruns, a comment doesn't."""
+    """Return the hash of a script and the code it uses, for a rule's params: changed code reruns, comments don't."""
     return code_hash.code_hash(PROJECT_ROOT / "workflow" / "scripts" / script)
 
 
 def images(tiles):
-    """The prepared images of tiles."""
+    """Return the prepared images of tiles."""
     return [f"results/tiles/{tile}_image.tif" for tile in tiles]
 
 
 def truths(tiles):
-    """The prepared truth of tiles, of those that have some."""
+    """Return the prepared truth of those tiles that have one."""
     return [f"results/tiles/{tile}_truth.tif" for tile in tiles if tile in WITH_TRUTH]
 
 
 def for_training():
-    """What stands for the training tiles where they are trained on: the tables of their batches, which hold their hashes.
+    """Return what stands for the training tiles in training: the tables of their batches, which hold their hashes.
 
-    With an object store, a job is given copies of its inputs, so that there it is the tiles, too. On a shared disk it is
-    the tables alone: each of the ten training jobs would list all tiles, half of the time of planning.
+    With an object store, the tiles themselves are included, because a job gets copies of its inputs only. Otherwise they
+    are not: each training job would list all tiles, which takes half of the planning time.
     """
     tables = [f"results/tiles/batches/{batch}.csv" for batch in batches_of("train")]
     return tables + IN_STORE * (images(NAMES["train"]) + truths(NAMES["train"]))
 
 
 def tiles_folder(wildcards, input):
-    """The folder of the prepared tiles, where a job that has `for_training` as its tiles finds it."""
+    """Return the folder of the prepared tiles, for a job with `for_training` as its input `tiles`."""
     return os.path.dirname(os.path.dirname(input.tiles[0]))
 
 
 def thresholds():
-    """The tuned thresholds, where they are used: an input of what separates or tells by which values."""
+    """Return the file of the searched thresholds as a list; an empty list if the configured ones are used."""
     return ["results/tuning/chosen.json"] if config["separate"]["thresholds"] == "searched" else []
 
 
 def as_option(option, name):
-    """An option of a script with a rule's inputs of one name, where the job has them; nothing where there are none."""
+    """Return a params function: a script's option with the rule's inputs of one name, or nothing if there are none."""
 
     def given(wildcards, input):
         paths = input.get(name)
@@ -191,7 +203,7 @@ def as_option(option, name):
 
 
 def raw_files(set_name, tiles):
-    """The raw files of tiles as JSON, for a rule's params: kind and path of each, where the job has them."""
+    """Return a params function: the raw files of tiles as JSON, with the kind and the job's path of each."""
     keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
 
     def files(wildcards, input):
@@ -204,9 +216,9 @@ def raw_files(set_name, tiles):
 
 
 def folders_of(name=None, none=()):
-    """The folders of a rule's inputs, of all or of one name, where the job has them: with an object store, in a copy.
+    """Return a params function: the folders of a rule's inputs, all or those of one name, as the job sees them.
 
-    `none` is what is given where there are no such inputs.
+    With an object store these are the folders of local copies. `none` is returned if there are no such inputs.
     """
 
     def folders(wildcards, input):
@@ -216,20 +228,40 @@ def folders_of(name=None, none=()):
     return folders
 
 
+def common_folder_of(name):
+    """Return a params function: the folder that contains all of a rule's inputs of one name, at any depth."""
+
+    def folder(wildcards, input):
+        return os.path.commonpath([os.path.dirname(path) for path in input.get(name)])
+
+    return folder
+
+
+def fold_number(wildcards):
+    """Return the fold that a training job holds out; as a param, it also tells folds apart in Snakemake's cache."""
+    return int(wildcards.fold)
+
+
+def weights_file():
+    """Return the file of the encoder's initial weights, if the configuration names one, as a list."""
+    weights = config["model"]["weights"]
+    return [] if weights in ("imagenet", "package", "none") else [weights]
+
+
 def prediction_folders(batch):
-    """Where the predictions lie that are merged for a batch: one folder per model, or the out-of-fold ones."""
+    """Return the folders of the predictions that are merged for a batch: one per model, or the out-of-fold one."""
     if batch.startswith("train-"):
         return ["results/predictions/out-of-fold"]
     return [f"results/predictions/fold-{fold}" for fold in range(len(MODELS))]
 
 
 def kept_prediction(path):
-    """One fold's prediction as an output: temporary where only what is merged of it is kept."""
+    """Return one fold's prediction as an output; a temporary one if only the merged probabilities are kept."""
     return path if config["run"]["keep_predictions"] else temp(path)
 
 
 def remove_checkpoints():
-    """Removes the checkpoints of models that are written; called when a run has ended well."""
+    """Remove the checkpoints of finished models, after a successful run."""
     for stage, folder in (("warmup", "warmups"), ("train", "models")):
         for fold in FOLDS:
             if Path(f"results/{folder}/fold-{fold}.safetensors").exists():
@@ -238,13 +270,13 @@ def remove_checkpoints():
 
 
 def note_start():
-    """Takes note that jobs are about to start."""
+    """Note that jobs are about to start."""
     if INTERRUPTS:
         INTERRUPTS.running = True
 
 
 def end_run_with_faults():
-    """Says how to go on; called when a run was stopped, or jobs of it failed."""
+    """Say how to resume, after a run was stopped or jobs failed."""
     if INTERRUPTS and INTERRUPTS.stopped:
         print("stopped: the same command goes on from here", file=sys.stderr)
         sys.exit(main_process.INTERRUPTED)
@@ -252,10 +284,10 @@ def end_run_with_faults():
 
 
 def share_of_cores(wildcards):
-    """Threads of a job that computes on the network: so many that every fold can run at once, within 1..8.
+    """Return the threads of a job that runs a network, 1 to 8, such that all folds can run at once.
 
-    On few cores, several jobs of one thread finish sooner than one after the other with all of them. On a cluster it is
-    a fixed number: the job itself asks again, and sees other cores than the process that sent it.
+    On few cores, several single-threaded jobs at once finish sooner than one after the other with all cores. On a cluster
+    the number is fixed, because the job itself evaluates it again and sees other cores than the submitting process.
     """
     if workflow.non_local_exec or workflow.remote_exec:
         return CLUSTER_THREADS
@@ -263,7 +295,7 @@ def share_of_cores(wildcards):
 
 
 def more_memory(mb):
-    """A memory request that grows with every retry."""
+    """Return a resource function: a memory request that grows with each attempt."""
 
     def request(wildcards, attempt):
         return mb * attempt

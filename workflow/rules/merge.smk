@@ -7,11 +7,11 @@ out: results/probabilities/<tile>.tif
 for _batch, _members in BATCHES.items():
 
     rule:
-        """Merges a batch of tiles by the mean of the folds."""
+        """Average the folds' predictions of a batch of tiles."""
         name:
             f"merge_{_batch}"
         input:
-            [f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
+            predictions=[f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
         output:
             tiles=[f"results/probabilities/{tile}.tif" for tile in _members],
             record=f"results/records/probabilities/merge/{_batch}.json",
@@ -19,6 +19,8 @@ for _batch, _members in BATCHES.items():
             f"results/logs/merge/{_batch}.log",
         group:
             "merge"
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         resources:
             mem_mb=more_memory(2000),

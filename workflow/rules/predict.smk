@@ -1,16 +1,16 @@
-"""Per-fold inference: test tiles by every fold's model, training tiles by the one that has not seen them.
+"""Per-fold inference: test tiles by every fold's model, training tiles by the model that held them out.
 
 in:  a batch's prepared images, a model (for training tiles: all of them, and results/folds/folds.csv)
 out: results/predictions/fold-<k>/<tile>.tif, results/predictions/out-of-fold/<tile>.tif: probability of building;
      temporary with run.keep_predictions: false
 """
 
-# With a folder of models given, they take the place of the folds: fold-0 is the first by name.
+# With `models`, each model of that folder takes the place of a fold, in order of their names.
 for _batch, _members in batches_of("test").items():
     for _fold, _model in enumerate(MODELS):
 
         rule:
-            """Predicts a batch of test tiles by one fold's model."""
+            """Predict a batch of test tiles with one fold's model."""
             name:
                 f"predict_{_batch}_fold-{_fold}"
             input:
@@ -21,6 +21,8 @@ for _batch, _members in batches_of("test").items():
                 record=f"results/records/predictions/predict/{_batch}-fold-{_fold}.json",
             log:
                 f"results/logs/predict/{_batch}-fold-{_fold}.log",
+            conda:
+                CONDA_ENVIRONMENT
             threads: share_of_cores
             resources:
                 gpu=1,
@@ -37,7 +39,7 @@ if not config["models"]:
     for _batch, _members in batches_of("train").items():
 
         rule:
-            """Predicts a batch of training tiles, each by the model that held it out."""
+            """Predict a batch of training tiles, each with the model that held it out."""
             name:
                 f"predict_{_batch}_out-of-fold"
             input:
@@ -49,6 +51,8 @@ if not config["models"]:
                 record=f"results/records/predictions/predict/{_batch}-out-of-fold.json",
             log:
                 f"results/logs/predict/{_batch}-out-of-fold.log",
+            conda:
+                CONDA_ENVIRONMENT
             threads: share_of_cores
             resources:
                 gpu=1,
@@ -62,7 +66,7 @@ if not config["models"]:
 
 
 rule predictions:
-    """Target: every prediction, out-of-fold and test; where they are not kept, what is merged of them."""
+    """Target: every prediction, out-of-fold and test; if they are not kept, the merged probabilities."""
     input:
         [
             f"{folder}/{tile}.tif"

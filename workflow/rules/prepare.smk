@@ -1,4 +1,4 @@
-"""Tile preparation: raw tiles become images of R, G, B and height, with the truth beside them.
+"""Tile preparation: raw tiles become images of R, G, B and height, each with its truth.
 
 in:  <tile>_RGB.tif, _DSM.tif, _DTM.tif (and _GTI.tif, _GTL.tif) of a batch of tiles
 out: results/tiles/<tile>_image.tif, <tile>_truth.tif; results/tiles/batches/<batch>.csv; results/tiles/tiles.csv
@@ -8,11 +8,11 @@ for _batch, _members in BATCHES.items():
     _set = _batch.split("-")[0]
 
     rule:
-        """Prepares a batch of tiles."""
+        """Prepare a batch of tiles."""
         name:
             f"prepare_{_batch}"
         input:
-            [path for tile in _members for path in TILES[_set][tile].present()],
+            raw=[path for tile in _members for path in TILES[_set][tile].present()],
         output:
             images=images(_members),
             truths=truths(_members),
@@ -22,6 +22,8 @@ for _batch, _members in BATCHES.items():
             f"results/logs/prepare/{_batch}.log",
         group:
             "prepare"
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         resources:
             mem_mb=more_memory(2000),
@@ -36,19 +38,21 @@ for _batch, _members in BATCHES.items():
 
 
 rule catalogue:
-    """Joins the batches' tables into one row per tile."""
+    """Join the batches' tables into one, with a row per tile."""
     input:
-        expand("results/tiles/batches/{batch}.csv", batch=BATCHES),
+        tables=expand("results/tiles/batches/{batch}.csv", batch=BATCHES),
     output:
         table="results/tiles/tiles.csv",
         record="results/records/tiles/catalogue.json",
     log:
         "results/logs/catalogue.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         code=code("catalogue.py"),
     shell:
-        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} --record {output.record:q} --code {params.code} {input:q}'
+        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}'
 
 
 rule tiles:

@@ -1,6 +1,6 @@
-"""Report: a picture of what was found, and tables of what `dvc plots` draws.
+"""Report: a picture of some results, and the tables that `dvc plots` draws.
 
-in:  prepared images and results of some test tiles; losses of the folds, results/scores/
+in:  prepared images and buildings of some test tiles; the folds' losses; results/scores/
 out: results/overview.png, results/plots/*.csv
 """
 
@@ -9,7 +9,7 @@ SHOWN = NAMES["test"][:: max(1, len(NAMES["test"]) // SHOWN_TILES)][:SHOWN_TILES
 
 
 rule overview:
-    """Draws orthophoto, height, truth and found buildings of some test tiles side by side."""
+    """Draw orthophoto, height, truth and found buildings of some test tiles side by side."""
     input:
         images=images(SHOWN),
         truths=truths(SHOWN),
@@ -23,6 +23,8 @@ rule overview:
         record="results/records/report/overview.json",
     log:
         "results/logs/overview.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         tiles=SHOWN,
@@ -32,7 +34,7 @@ rule overview:
         " --log {log:q} --record {output.record:q} --code {params.code} {params.tiles:q}"
 
 
-# Where models are given, there are no losses.
+# Given models come without losses.
 HISTORIES = {
     stage: [] if config["models"] else [f"results/{stage}/fold-{fold}.csv" for fold in FOLDS]
     for stage in ("warmups", "models")
@@ -41,7 +43,7 @@ PLOTS = ["f_score_by_iou", "precision_recall"] if config["models"] else ["f_scor
 
 
 rule plots:
-    """Joins losses and figures into tables with a column per line."""
+    """Join losses and scores into tables with a column per plotted line."""
     input:
         by_iou="results/scores/by_iou.csv",
         curve="results/scores/precision_recall.csv",
@@ -52,6 +54,8 @@ rule plots:
         record="results/records/report/plots.json",
     log:
         "results/logs/plots.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         code=code("plots.py"),
@@ -61,7 +65,7 @@ rule plots:
 
 
 rule report:
-    """Target: the pictures, the tables of what `dvc plots` draws, and what made each result."""
+    """Target: the picture, the tables for `dvc plots`, and the provenance record."""
     input:
         "results/overview.png",
         rules.plots.output,

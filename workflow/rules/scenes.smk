@@ -1,6 +1,6 @@
-"""Generated towns in place of the user's tiles, where the configuration asks for them.
+"""Generated towns instead of the user's tiles, if the configuration has a block `scenes`.
 
-in:  nothing but the configuration's block `scenes`
+in:  none
 out: results/scenes/<set>/<tile>_RGB.tif, _DSM.tif, _DTM.tif, _GTI.tif, _GTL.tif
 """
 
@@ -8,7 +8,7 @@ if config["scenes"]:
     for _batch, _members in BATCHES.items():
 
         rule:
-            """Generates a batch of towns."""
+            """Generate the towns of a batch of tiles."""
             name:
                 f"scenes_{_batch}"
             output:
@@ -18,6 +18,8 @@ if config["scenes"]:
                 f"results/logs/scenes/{_batch}.log",
             group:
                 "prepare"
+            conda:
+                CONDA_ENVIRONMENT
             threads: 1
             resources:
                 mem_mb=more_memory(2000),

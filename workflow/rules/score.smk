@@ -1,4 +1,4 @@
-"""Scoring: the challenge's rules and the field's figures, out-of-fold and test, wherever there is truth.
+"""Scoring: the challenge's score and standard metrics, out-of-fold and test, wherever there is truth.
 
 in:  results/buildings/<tile>.tif, results/probabilities/<tile>.tif, results/tiles/<tile>_truth.tif and _image.tif,
      results/tiles/tiles.csv
@@ -8,7 +8,7 @@ out: results/scores/: scores.json; tiles.csv, groups.csv, buildings.csv (a row e
 
 
 rule score:
-    """Compares buildings and truth by the challenge's rules and the field's measures."""
+    """Compare buildings with the truth by the challenge's rules and by standard metrics."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in WITH_TRUTH],
@@ -28,6 +28,8 @@ rule score:
         record="results/records/scores/score.json",
     log:
         "results/logs/score.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=more_memory(4000),
@@ -47,6 +49,6 @@ rule score:
 
 
 rule scores:
-    """Target: the figures."""
+    """Target: the scores."""
     input:
         rules.score.output,

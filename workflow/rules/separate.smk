@@ -1,12 +1,12 @@
-"""Watershed: probabilities become single buildings; test tiles' buildings become outlines and the submission.
+"""Watershed: probabilities become single buildings; those of the test tiles become outlines and the submission.
 
-in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; tuned thresholds, if
-     wanted; the raw DTM for outlines
+in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; the searched
+     thresholds, if configured; the raw DTM for outlines
 out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg and other formats; results/submission.txt
 """
 
 ENDINGS = {"gpkg": "gpkg", "parquet": "parquet", "geojson": "geojson", "cityjson": "city.jsonl"}
-# The GeoPackage is always made; the formats' order in the configuration changes nothing.
+# The GeoPackage is always written; the order of the formats in the configuration does not matter.
 OUTLINES = [
     f"results/buildings/buildings.{ending}"
     for name, ending in ENDINGS.items()
@@ -16,7 +16,7 @@ OUTLINES = [
 for _batch, _members in BATCHES.items():
 
     rule:
-        """Separates a batch of tiles into buildings."""
+        """Separate the probabilities of a batch of tiles into buildings."""
         name:
             f"separate_{_batch}"
         input:
@@ -30,6 +30,8 @@ for _batch, _members in BATCHES.items():
             f"results/logs/separate/{_batch}.log",
         group:
             "separate" if config["separate"]["thresholds"] == "searched" else "merge"
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         resources:
             mem_mb=more_memory(4000),
@@ -43,7 +45,7 @@ for _batch, _members in BATCHES.items():
 
 
 rule outline:
-    """Draws the outline of every building on the test tiles, with its area, heights and confidence."""
+    """Draw the outline of every building on the test tiles, with its area, heights and confidence."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
@@ -51,39 +53,42 @@ rule outline:
         images=images(NAMES["test"]),
         ground=[TILES["test"][tile].dtm for tile in NAMES["test"]],
     output:
-        files=OUTLINES,
+        outlines=OUTLINES,
         record="results/records/buildings/outline.json",
     log:
         "results/logs/outline.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     resources:
         mem_mb=more_memory(4000),
     params:
         settings=settings("outline.regularize_m", "outline.min_confidence"),
-        # Below it lie all the tiles' DTMs.
-        ground=lambda wildcards, input: os.path.commonpath([os.path.dirname(path) for path in input.ground]),
+        ground=common_folder_of("ground"),
         code=code("outline.py"),
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
-        " --ground {params.ground:q} --settings {params.settings:q} --output {output.files:q} --log {log:q} --record {output.record:q} --code {params.code}"
+        " --ground {params.ground:q} --settings {params.settings:q} --output {output.outlines:q} --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule submission:
-    """Writes the test tiles' buildings in the challenge's text format."""
+    """Write the test tiles' buildings in the challenge's text format."""
     input:
         table="results/tiles/tiles.csv",
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
     output:
-        text="results/submission.txt",
+        submission="results/submission.txt",
         record="results/records/buildings/submission.json",
     log:
         "results/logs/submission.log",
+    conda:
+        CONDA_ENVIRONMENT
     threads: 1
     params:
         code=code("submission.py"),
     shell:
-        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output.text:q}'
+        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output.submission:q}'
         " --log {log:q} --record {output.record:q} --code {params.code}"
 
 

@@ -1,24 +1,26 @@
-"""Fold assignment: which training tile is held out by which fold.
+"""Fold assignment: which fold holds out which training tile.
 
 in:  the tables of the training tiles' batches
-out: results/folds/folds.csv; training depends on this table, and by its hashes on the training tiles' content
+out: results/folds/folds.csv; training depends on this table, whose hashes stand for the content of the training tiles
 """
 
 if not config["models"]:
 
     rule split:
-        """Assigns every training tile to the fold that holds it out."""
+        """Assign every training tile to the fold that holds it out."""
         input:
             tables=expand("results/tiles/batches/{batch}.csv", batch=batches_of("train")),
-            # Every tile, the test tiles too, is checked before training starts; which they are does not matter.
+            # All tiles, test tiles included, are checked before training starts; a change in them causes no rerun.
             checked=ancient("results/tiles/tiles.csv"),
-            # Training goes by this table: what it reads is listed here, once for all folds.
+            # What training reads is listed here, once for all folds, because training itself depends on the table alone.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
             folds="results/folds/folds.csv",
             record="results/records/folds/split.json",
         log:
             "results/logs/split.log",
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         params:
             settings=settings("split"),

@@ -7,7 +7,7 @@ out: results/models/fold-<k>.safetensors and .csv (losses per epoch)
 if not config["models"]:
 
     rule train:
-        """Trains one fold's network on RGB and height."""
+        """Train one fold's network on RGB and height."""
         input:
             folds="results/folds/folds.csv",
             warmup="results/warmups/fold-{fold}.safetensors",
@@ -18,24 +18,32 @@ if not config["models"]:
             record="results/records/models/train/fold-{fold}.json",
         log:
             "results/logs/train/fold-{fold}.log",
-        # Training goes before inference: the last fold is what everything else waits for.
+        # Training takes precedence over inference, because everything else waits for the last fold.
         priority: 10
+        conda:
+            CONDA_ENVIRONMENT
         threads: share_of_cores
         resources:
             gpu=config["run"]["gpus_per_fold"],
             mem_mb=more_memory(8000),
+            # Resources, because a change of them must not retrain.
+            checkpoint_minutes=str(config["run"]["checkpoint_minutes"]),
+            checkpoint_steps=config["run"]["checkpoint_steps"] or 0,
         params:
+            fold=fold_number,
             settings=settings("split", "model", "input", "sample", "augment", "optimize", "train"),
             code=code("train.py"),
             tiles=tiles_folder,
             checkpoint="results/checkpoints/train-{fold}.pt",
             journal="results/tensorboard/train-fold-{fold}",
         shell:
-            # No shell stays in between: a signal that asks to stop has to reach training, and it alone.
-            'exec python "$SCRIPTS"/train.py --fold {wildcards.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
+            # `exec` leaves no shell in between, so that a signal to stop reaches training, and training alone.
+            'exec python "$SCRIPTS"/train.py --fold {params.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --warmup {input.warmup:q}"
-            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q} $CHECKPOINT_EVERY --journal {params.journal:q}"
-            ' --fold-cache "$EAVES_FOLD_CACHE"'
+            " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
+            " --checkpoint-minutes {resources.checkpoint_minutes} --checkpoint-steps {resources.checkpoint_steps}"
+            " --journal {params.journal:q}"
+            ' --fold-cache "$FOLD_CACHE"'
             " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule models:

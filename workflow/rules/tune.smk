@@ -1,16 +1,16 @@
-"""Tuning: the separation's thresholds that do best on the training tiles, out of fold; no test tile has a part in it.
+"""Tuning: a search for the separation thresholds that score best on the training tiles, out of fold.
 
 in:  results/probabilities/<tile>.tif and the prepared tile with its truth, of the training tiles; results/folds/folds.csv
 out: results/tuning/counts/<batch>.csv; results/tuning/surface.csv, surface.png, chosen.json
 
-Made with `separate.thresholds: searched`, or when asked for: `snakemake tuning`.
+Runs with `separate.thresholds: searched`, or on request: `snakemake tuning`. Test tiles play no part in it.
 """
 
 if not config["models"]:
     for _batch, _members in batches_of("train").items():
 
         rule:
-            """Counts what each combination of thresholds finds on a batch of training tiles."""
+            """Count what each combination of thresholds finds on a batch of training tiles."""
             name:
                 f"tune_{_batch}"
             input:
@@ -24,6 +24,8 @@ if not config["models"]:
                 f"results/logs/tune/{_batch}.log",
             group:
                 "merge"
+            conda:
+                CONDA_ENVIRONMENT
             threads: 1
             resources:
                 mem_mb=more_memory(4000),
@@ -35,7 +37,7 @@ if not config["models"]:
                 " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
 
     rule choose:
-        """Chooses the thresholds, cross-validates the choice, and draws how the score depends on them."""
+        """Choose the thresholds, cross-validate the choice, and plot the score against them."""
         input:
             tables=expand("results/tuning/counts/{batch}.csv", batch=batches_of("train")),
             folds="results/folds/folds.csv",
@@ -50,6 +52,8 @@ if not config["models"]:
             record="results/records/tuning/choose.json",
         log:
             "results/logs/choose.log",
+        conda:
+            CONDA_ENVIRONMENT
         threads: 1
         resources:
             mem_mb=more_memory(2000),
@@ -61,7 +65,7 @@ if not config["models"]:
             " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
 
     rule tuning:
-        """Target: the thresholds that do best out of fold, and how the score depends on them."""
+        """Target: the chosen thresholds, and the score as a function of the thresholds."""
         input:
             "results/tuning/chosen.json",
             "results/tuning/surface.csv",

@@ -38,12 +38,12 @@ def main(arguments: argparse.Namespace) -> None:
     if named := sorted({"models", "tiles", "scenes"} & set(given)):
         raise InputError(f"--config {named[0]}: models and tiles are given by --models and --tiles, not as settings")
     of = {"models": seen_from(out, arguments.models), "tiles": {"test": seen_from(out, arguments.tiles)}}
-    config.in_use([], config.laid_over(given, of))
+    config.load([], config.merge(given, of))
     find_models(arguments.models)
     discovery.find(arguments.tiles, truth_needed=False)
     keep_apart(out, of)
     with atomic_write(out / SETTINGS) as temporary:
-        temporary.write_text(yaml.safe_dump(config.laid_over(given, of), allow_unicode=True))
+        temporary.write_text(yaml.safe_dump(config.merge(given, of), allow_unicode=True))
 
     command = ["-m", "snakemake", "--snakefile", config.ROOT / "Snakefile", "--directory", out]
     command += ["--cores", arguments.cores, "--configfile", out / SETTINGS, *arguments.snakemake]

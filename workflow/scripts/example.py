@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Generates the tiles, then changes the configuration."""
     recipe: dict[str, Any] = {}
     for path in OVERLAYS:
-        recipe = config.laid_over(recipe, yaml.safe_load(path.read_text()))
+        recipe = config.merge(recipe, yaml.safe_load(path.read_text()))
     towns = recipe.pop("scenes")
     wanted = {name: generated.planned(arguments.data / name, name, towns[name]) for name in ("train", "test")}
     for name, tiles in wanted.items():

@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Print the tree or JSON, and exit with status 1 where something does not match."""
     folder, name = find(arguments.result, config.ROOT)
     lineage = Lineage.read(arguments.provenance or folder / FILE, folder)
-    settings = config.in_use(arguments.configfile, config.from_command_line(arguments.config))
+    settings = config.load(arguments.configfile, config.from_command_line(arguments.config))
     done = check(lineage, name, settings, Path(__file__).resolve().parent)
     if arguments.json:
         print(json.dumps(as_json(done), indent=2))

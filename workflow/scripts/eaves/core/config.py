@@ -138,14 +138,14 @@ def section(text: str | None, *names: str) -> dict[str, Any]:
     if text is not None and text.lstrip().startswith("{"):
         given = json.loads(text)
     else:
-        given = in_use([Path(text)] if text else [])
+        given = load([Path(text)] if text else [])
     missing = [name for name in names if name not in given]
     if missing:
         raise InputError(f"the settings have no block {', '.join(missing)}")
     return {name: given[name] for name in names}
 
 
-def in_use(overlays: list[Path], more: dict[str, Any] | None = None) -> dict[str, Any]:
+def load(overlays: list[Path], more: dict[str, Any] | None = None) -> dict[str, Any]:
     """Gives the whole configuration: the repository's config.yaml with overlays over it, as Snakemake would have it.
 
     Args:
@@ -158,11 +158,11 @@ def in_use(overlays: list[Path], more: dict[str, Any] | None = None) -> dict[str
     given: dict[str, Any] = {}
     for path in (CONFIG, *overlays):
         try:
-            given = laid_over(given, yaml.safe_load(path.read_text()) or {})
+            given = merge(given, yaml.safe_load(path.read_text()) or {})
         except (OSError, yaml.YAMLError) as error:
             why = " ".join(str(error).split())
             raise InputError(f"{path}: cannot be read ({why}); it must be a YAML file") from error
-    given = laid_over(given, more or {})
+    given = merge(given, more or {})
     check(given)
     return given
 
@@ -193,23 +193,23 @@ def from_command_line(pairs: list[str]) -> dict[str, Any]:
             raise InputError(f"{pair}: the value is no YAML ({' '.join(str(error).split())})") from error
         for name in reversed(key.split(".")):
             value = {name: value}
-        found = laid_over(found, value)
+        found = merge(found, value)
     return found
 
 
-def with_types(given: Any) -> Any:
+def parse_text_values(given: Any) -> Any:
     """Give values that came as text the type that they have in YAML, at any depth.
 
     Snakemake's `--config split='{folds: 9}'` makes a text of the 9. Text that is no number, truth value or null stays.
 
     Example:
-        >>> with_types({"folds": "9", "lr": "1.0e-4", "flips": "true", "low": ["0.2"], "models": "a/b", "tune": "null"})
-        {'folds': 9, 'lr': 0.0001, 'flips': True, 'low': [0.2], 'models': 'a/b', 'tune': None}
+        >>> parse_text_values({"folds": "9", "lr": "1.0e-4", "flips": "true", "low": ["0.2"], "models": "a/b"})
+        {'folds': 9, 'lr': 0.0001, 'flips': True, 'low': [0.2], 'models': 'a/b'}
     """
     if isinstance(given, dict):
-        return {key: with_types(value) for key, value in given.items()}
+        return {key: parse_text_values(value) for key, value in given.items()}
     if isinstance(given, list):
-        return [with_types(value) for value in given]
+        return [parse_text_values(value) for value in given]
     if not isinstance(given, str):
         return given
     try:
@@ -219,15 +219,15 @@ def with_types(given: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else given
 
 
-def laid_over(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
     """Merges an overlay into a configuration, block by block, as Snakemake's `--configfile` does.
 
     Example:
-        >>> laid_over({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 4}})
+        >>> merge({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 4}})
         {'a': {'b': 4, 'c': 2}, 'd': 3}
     """
     merged = dict(base)
     for key, value in overlay.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = laid_over(merged[key], value) if both else value
+        merged[key] = merge(merged[key], value) if both else value
     return merged
