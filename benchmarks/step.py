@@ -28,7 +28,7 @@ from eaves.tiles.crops import Tile
 from eaves.training import loader
 from eaves.training.job import Phase
 from eaves.training.sampler import Batch, Sampler
-from eaves.training.step import Engine
+from eaves.training.trainer import Trainer
 
 PHASE = Phase("main", 1, 1e-4, 1.0, 1.0)
 
@@ -49,12 +49,12 @@ def make_tiles(folder: Path, count: int, size: int) -> list[Tile]:
     return tiles
 
 
-class Ready(Engine):
+class Ready(Trainer):
     """Takes steps on inputs that lie on the device, whatever batch it is given."""
 
     ready: dict[int, tuple[torch.Tensor, ...]]
 
-    def on_device(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+    def prepare_batch(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """Give the inputs for a batch of this size."""
         return self.ready[len(batch.tiles)]
 
@@ -74,11 +74,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     config = yaml.safe_load(configuration.CONFIG.read_text())
-    device = devices.choose()[0]
+    device = devices.select_devices()[0]
     with tempfile.TemporaryDirectory() as folder:
         tiles = make_tiles(Path(folder), arguments.tiles, 2048)
         for crop_px in arguments.crop:
-            devices.make_repeatable(1, arguments.threads)
+            devices.make_deterministic(1, arguments.threads)
             sample = config["sample"] | {"crop_px": crop_px, "micro_batch": arguments.batch, "gradient_accumulation": 1}
             optimize = config["optimize"] | {"precision": arguments.precision, "compile": arguments.compile}
             settings = config | {"sample": sample, "optimize": optimize}
@@ -88,25 +88,25 @@ def main() -> None:
 def report(tiles: list[Tile], settings: dict, device: torch.device, arguments: SimpleNamespace) -> None:
     """Take the steps, and print what they took."""
     sampler = Sampler(tiles, settings["sample"] | {"crops_per_tile": 10**4}, settings["augment"], (1,))
-    real = Engine(build(arguments.encoder).train(), settings, 4, device)
+    real = Trainer(build(arguments.encoder).train(), settings, 4, device)
     best = Ready(build(arguments.encoder).train(), settings, 4, device)
     pinned = device.type == "cuda"
-    coming = loader.steps(sampler, 0, 0, threads=min(4, arguments.threads), pinned=pinned)
+    coming = loader.steps(sampler, 0, 0, threads=min(4, arguments.threads), pin_memory=pinned)
     (_, batches) = next(coming)
-    best.ready = {len(batch.tiles): real.on_device(batch) for batch in batches}
-    times: dict[Engine, list[float]] = {real: [], best: []}
+    best.ready = {len(batch.tiles): real.prepare_batch(batch) for batch in batches}
+    times: dict[Trainer, list[float]] = {real: [], best: []}
     if pinned:
         torch.cuda.reset_peak_memory_stats()
     # Ten steps at a time on a GPU: the first after a change waits for crops that nothing had asked for yet.
     run = 10 if pinned else 1
-    for number, engine in itertools.product(range(arguments.steps + 2), (real, best)):
+    for number, trainer in itertools.product(range(arguments.steps + 2), (real, best)):
         began = time.perf_counter()
         for _ in range(run):
-            given = next(coming)[1] if engine is real else batches
-            float(engine.step(given, PHASE)[0])
+            given = next(coming)[1] if trainer is real else batches
+            float(trainer.training_step(given, PHASE)[0])
         if number >= 2:  # warmed up
-            times[engine].append((time.perf_counter() - began) / run)
-    medians = [statistics.median(times[engine]) for engine in (real, best)]
+            times[trainer].append((time.perf_counter() - began) / run)
+    medians = [statistics.median(times[trainer]) for trainer in (real, best)]
     crop_px, size = settings["sample"]["crop_px"], settings["sample"]["micro_batch"]
     print(f"{arguments.encoder}, {size} crops of {crop_px} px, {real.precision}, on {device}")
     print(f"inputs ready {medians[1] * 1e3:8.1f} ms a step")

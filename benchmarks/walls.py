@@ -20,7 +20,7 @@ import buildingregulariser
 
 from eaves.raster import geotiff
 from eaves.vector.polygonize import polygons
-from eaves.walls.regularize import filled, regularize
+from eaves.walls.regularize import fill_holes, regularize
 from towns import make_scene
 
 PIXEL_M = 0.5
@@ -49,7 +49,7 @@ def told(name: str, results: list[tuple[np.ndarray, np.ndarray]], seconds: float
     away, iou, overlaps, holes, lost, invalid = [], [], 0, 0, 0, 0
     for exact, found in results:
         for one, other in zip(exact, found, strict=True):
-            kept, drawn = filled(one, tolerance_m), filled(other, tolerance_m)
+            kept, drawn = fill_holes(one, tolerance_m), fill_holes(other, tolerance_m)
             away.append(shapely.hausdorff_distance(kept.boundary, drawn.boundary, densify=0.02))
             iou.append(one.intersection(other).area / one.union(other).area)
             before, after = (sum(len(part.interiors) for part in shapely.get_parts(shape)) for shape in (kept, drawn))

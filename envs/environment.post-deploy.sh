@@ -1,4 +1,4 @@
 #!/bin/sh
-# Run by `snakemake --sdm conda` in the environment that it has made of environment.yaml, copied elsewhere.
+# `snakemake --sdm conda` runs a copy of this script in the environment that it has created from environment.yaml.
 set -eu
 python -m pip install --quiet --require-hashes -r "$SCRIPTS/../../envs/requirements.txt"

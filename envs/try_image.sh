@@ -1,17 +1,18 @@
 #!/bin/sh
-# Runs the Dockerfile's RUN steps, and then a command, in a fresh Debian made by debootstrap: no container engine needed.
-# Usage, as root: envs/try_image.sh [command], by default `make demo`. MIRROR, pip's and uv's settings are passed on.
+# Run the Dockerfile's RUN steps and then a command in a fresh Debian made by debootstrap; no container engine is needed.
+# Usage, as root: envs/try_image.sh [command]. The default command is `make demo`. MIRROR and pip's and uv's settings are
+# passed on.
 set -eu
 cd "$(dirname "$0")/.."
 root=$(mktemp -d)
-chmod 755 "$root" # apt fetches as a user of its own
+chmod 755 "$root" # apt downloads as its own user
 trap 'umount -q "$root/proc" "$root/dev" || true; rm -rf --one-file-system "$root"' EXIT
 debootstrap --variant=minbase bookworm "$root" ${MIRROR:-} > /dev/null
 mkdir "$root/eaves"
 git ls-files -z | tar --null -T - -c | tar -x -C "$root/eaves"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-# How this machine reaches package mirrors; a container engine passes the same on.
+# Settings for reaching package mirrors; a container engine passes the same on.
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/apt/sources.list /etc/apt/sources.list.d \
     /etc/ssl/certs /usr/local/share/ca-certificates; do
     test ! -e "$file" || { mkdir -p "$root$(dirname "$file")"; cp -rL "$file" "$root$(dirname "$file")/"; }

@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from filelock import FileLock
 from object_store import ObjectStore
 from small_disk import SmallDisk
 from toy import OVERLAY, ToyRun, snakemake, write_tile
@@ -16,8 +17,29 @@ from eaves.tiles.discovery import TileFiles
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first: where files are tested side by side, none is left with them at the end."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("cluster", "dvc", "pipeline")))
+    """Mark what needs a cluster or DVC as slow, and start with the longest tests, so that none is left at the end."""
+
+    def rank(item: pytest.Item) -> int:
+        marks = [name for name in ("cluster", "dvc", "slow", "pipeline") if item.get_closest_marker(name)]
+        return ("cluster", "dvc", "slow", "pipeline").index(marks[0]) if marks else 4
+
+    for item in items:
+        if rank(item) < 2:
+            item.add_marker("slow")
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all of the session's processes share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_fold_cache(session_folder: Path) -> None:
+    """Keep the folds that tests train in the session's folder, and the user's own cache out of it."""
+    os.environ["EAVES_FOLD_CACHE"] = str(session_folder / "folds")
 
 
 @pytest.fixture
@@ -27,11 +49,14 @@ def raw_tile(tmp_path: Path) -> TileFiles:
 
 
 @pytest.fixture(scope="session")
-def toy_run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
-    """The whole workflow, run once on generated tiles."""
-    folder = tmp_path_factory.mktemp("toy")
-    done = snakemake(folder, overlay=OVERLAY)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+def toy_run(session_folder: Path) -> ToyRun:
+    """The whole workflow, run on generated tiles by the first process that asks for it."""
+    folder, finished = session_folder / "toy", session_folder / "toy-finished"
+    with FileLock(session_folder / "toy.lock"):
+        if not finished.exists():
+            done = snakemake(folder, overlay=OVERLAY)
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+            finished.touch()
     return ToyRun(folder)
 
 

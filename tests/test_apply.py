@@ -101,6 +101,7 @@ def test_without_truth_it_ends_with_a_summary_and_results_of_its_own(toy_run, tm
     assert content(out / "results") == made
 
 
+@pytest.mark.slow
 def test_truth_on_some_tiles_and_no_building_anywhere(toy_run, tmp_path):
     tiles = take(toy_run, toy_run.tiles("test"), tmp_path / "tiles", truth=(toy_run.tiles("test")[0],))
     nothing = merged(
@@ -115,9 +116,10 @@ def test_truth_on_some_tiles_and_no_building_anywhere(toy_run, tmp_path):
     assert len(pyogrio.read_dataframe(results / "buildings" / "buildings.gpkg")) == 0
     assert all(read(path).max() == 0 for path in (results / "buildings").glob("*.tif"))
     scored = pd.read_csv(results / "scores" / "by_confidence.csv")
-    assert list(scored.columns[:4]) == ["group", "tile_group", "tile", "min_confidence"]
+    assert list(scored.columns[:4]) == ["set", "group", "tile", "min_confidence"]
 
 
+@pytest.mark.slow
 def test_one_tile_and_a_side_report_that_fails_take_nothing_away(toy_run, tmp_path):
     tiles = take(toy_run, toy_run.tiles("test")[:1], tmp_path / "tiles")
     out = tmp_path / "out"

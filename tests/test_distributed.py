@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from test_training import network, run_of
+from test_training import network, resume, run_of
 
 from eaves.compute import devices, distributed
 from eaves.core.errors import InputError
@@ -21,13 +21,13 @@ CPU = torch.device("cpu")
 PHASES = [Phase("main", 2, 1e-2, 1.0, 1.0), Phase("final", 1, 1e-3, 1.5, 0.5)]
 
 
-def member(distributed, device, folder, changes):
+def member(group, device, folder, changes):
     """What each process does: train for three epochs of three steps; the leading one writes the model."""
-    devices.make_repeatable(1, threads=1)
+    devices.make_deterministic(1, threads=1)
     learning = network()
     run = run_of(folder, PHASES, micro_batch=1, gradient_accumulation=4, **changes)
-    history = loop.train(learning, run, device, distributed)
-    if distributed.leads:
+    history = resume(learning, run, device, group)
+    if group.is_main:
         save_model(folder / "model.safetensors", learning, {"history": history})
 
 
@@ -53,7 +53,7 @@ def assert_close(one, other):
         assert [row[name] for name in figures] == pytest.approx([same[name] for name in figures], rel=1e-3)
 
 
-@pytest.mark.parametrize("batch_norm", ["all", "first"])
+@pytest.mark.parametrize("batch_norm", ["all", pytest.param("first", marks=pytest.mark.slow)])
 def test_two_processes_train_as_one(tmp_path, batch_norm):
     changes = {"optimize": {"batch_norm": batch_norm}}
     alone = trained(tmp_path / "alone", 1, changes)
@@ -62,10 +62,11 @@ def test_two_processes_train_as_one(tmp_path, batch_norm):
     assert any(not torch.equal(value, together[0][name]) for name, value in network().state_dict().items())
 
 
+@pytest.mark.slow
 def test_batch_norm_synchronised_is_that_of_the_batch_of_all(tmp_path):
     """Two processes with one crop each, against one process with two crops at a time."""
     pairs = {"micro_batch": 2, "gradient_accumulation": 2}
-    devices.make_repeatable(1, threads=1)
+    devices.make_deterministic(1, threads=1)
     alone = network()
     run = run_of(tmp_path / "alone", PHASES, **pairs)
     history = loop.train(alone, run, CPU)
@@ -106,6 +107,7 @@ def _command(pid):
         return b""
 
 
+@pytest.mark.slow
 def test_a_team_ends_together_and_goes_on_where_it_was(tmp_path):
     """Ended three times: the leading process killed, the other one killed, and both asked to stop."""
     often = {"minutes": 0, "crops_per_tile": 60}
@@ -130,7 +132,7 @@ def test_a_team_ends_together_and_goes_on_where_it_was(tmp_path):
     assert all(torch.equal(value, resumed[0][name]) for name, value in whole[0].items())
 
 
-def broken(distributed, device):
+def broken(group, device):
     raise InputError("tiles/A_1: no such tile")
 
 
@@ -139,11 +141,11 @@ def test_a_fault_of_the_input_is_the_leaders_error():
         distributed.launch([CPU, CPU], broken)
 
 
-def alone_at_fault(distributed, device):
+def alone_at_fault(group, device):
     """The leading process fails; the other one waits for it."""
-    if distributed.leads:
+    if group.is_main:
         raise InputError("the leader's own fault")
-    distributed.meet()
+    group.barrier()
     time.sleep(600)
 
 
@@ -160,10 +162,10 @@ def test_the_leader_leaves_the_group_once_the_others_have_ended(monkeypatch):
     assert left == [[]]
 
 
-def waiting_for_all(distributed, device):
+def waiting_for_all(group, device):
     """Not the leading process fails, where leaving the group waits for all, as it may with NCCL."""
     torch.distributed.destroy_process_group = lambda: time.sleep(600)
-    if not distributed.leads:
+    if not group.is_main:
         raise InputError("the other's fault")
     time.sleep(600)
 
@@ -193,11 +195,13 @@ class Older(torch.nn.Module):
 
 def test_batch_norms_statistics_are_not_broadcast_whatever_torch_calls_it(monkeypatch):
     monkeypatch.setattr(distributed, "DistributedDataParallel", Older)
-    assert distributed.Team(0, 2).wrap_ddp(network(), CPU).broadcast_buffers is False
+    assert distributed.ProcessGroup(0, 2).wrap_ddp(network(), CPU).broadcast_buffers is False
 
 
 def test_one_device_starts_no_process():
-    assert distributed.launch([CPU], lambda alone, device, value: (alone.size, alone.leads, device, value), 7) == (
+    assert distributed.launch(
+        [CPU], lambda alone, device, value: (alone.world_size, alone.is_main, device, value), 7
+    ) == (
         1,
         True,
         CPU,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from object_store import BUCKET, KEYS, PREFIX, BadLine
-from toy import OVERLAY, SCRIPTS, environment, run, snakemake, write_tile
+from toy import OVERLAY, SCRIPTS, environment, run_script, snakemake, write_tile
 
 from eaves.tiles import discovery
 from eaves.tiles.discovery import KINDS
@@ -53,7 +53,7 @@ def download(object_store, published, tmp_path):
         return [SCRIPTS / "download.py", *(part for name in given for part in (f"--{name}", given[name])), *more]
 
     def start(*more, **options):
-        return run(*command(*more, **options))
+        return run_script(*command(*more, **options))
 
     start.command, start.to = command, tmp_path / "data"
     return start

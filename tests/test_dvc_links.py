@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from toy import OVERLAY, PROJECT_ROOT, environment, run, snakemake, write_tile
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 OWN_TILES = {key: value for key, value in OVERLAY.items() if key != "scenes"}
 
@@ -79,7 +79,7 @@ def prepared(folder):
 def test_results_dated_anew_do_not_hide_what_changed_before_them(toy_run, tmp_path, link):
     """As `dvc repro` does where the cache is linked: what a stage is to make is copied first, and so is the newest."""
     folder = tmp_path / "run"
-    shutil.copytree(toy_run.folder, folder, symlinks=True)
+    toy_run.copy_to(folder)
     (tile, *_) = toy_run.tiles("test")
     file = folder / "results" / "probabilities" / f"{tile}.tif"
     cached = tmp_path / "cached"

@@ -4,8 +4,9 @@ import subprocess
 
 import pytest
 import yaml
-from toy import CONFIG, PROJECT_ROOT, SCRIPTS, merged, run, write_tile
+from toy import CONFIG, PROJECT_ROOT, SCRIPTS, merged, run_script, scene, write_tile
 
+import scenes
 from eaves.core import config
 from eaves.tiles import discovery
 
@@ -20,9 +21,12 @@ def overlay():
 def example(tmp_path_factory):
     folder = tmp_path_factory.mktemp("example")
     (folder / "config.yaml").write_text((PROJECT_ROOT / "config.yaml").read_text())
-    done = run(SCRIPTS / "example.py", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        # One town for all tiles: drawing each its own would take a minute.
+        patch.setattr(scenes, "make_scene", lambda seed, size, town, label_noise: scene(1, size))
+        done = run_script(SCRIPTS / "example.py", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        yield folder
 
 
 def test_the_tiles_lie_as_the_challenges_and_are_enough(example):
@@ -51,16 +55,16 @@ def test_a_second_time_changes_nothing_and_other_tiles_are_left_alone(example, t
         return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     before = content(example)
-    assert run(SCRIPTS / "example.py", cwd=example).returncode == 0
+    assert run_script(SCRIPTS / "example.py", cwd=example).returncode == 0
     assert content(example) == before
 
     (tmp_path / "config.yaml").write_text((PROJECT_ROOT / "config.yaml").read_text())
     write_tile(tmp_path / "data" / "test", "MINE_1")
     before = content(tmp_path)
-    done = run(SCRIPTS / "example.py", cwd=tmp_path)
+    done = run_script(SCRIPTS / "example.py", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: data/test: holds other tiles, e.g. MINE_1; move them away, or try the pipeline on them"
+        "error: data/test: contains other tiles, e.g. MINE_1; move them, or run the pipeline on them"
     ]
     assert content(tmp_path) == before
 

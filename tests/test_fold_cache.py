@@ -4,12 +4,11 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from toy import SCRIPTS
+from toy import SCRIPTS, run_script
 
 from eaves.core.errors import InputError
 from eaves.models.files import save_model
@@ -37,13 +36,7 @@ def keys(folder):
 
 
 def run(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, SCRIPTS / "cache.py", *arguments],
-        env=os.environ | {"EAVES_FOLD_CACHE": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_script(SCRIPTS / "cache.py", *arguments, env={"EAVES_FOLD_CACHE": str(folder)})
 
 
 def test_what_is_there_is_listed_newest_first(folder):
@@ -140,11 +133,11 @@ def contents(files):
 
 def test_what_was_kept_is_taken_and_outlives_the_cache(files, tmp_path, said):
     cache, other = tmp_path / "new" / "cache", elsewhere(files, tmp_path)
-    assert not fold_cache.take(cache, "a1", other)
+    assert not fold_cache.restore(cache, "a1", other)
     fold_cache.store(cache, "a1", files)
-    assert not fold_cache.take(cache, "a2", other)
-    assert fold_cache.take(cache, "a1", other)
-    assert said.messages == ["taken from the cache of folds: a1"]
+    assert not fold_cache.restore(cache, "a2", other)
+    assert fold_cache.restore(cache, "a1", other)
+    assert said.messages == ["restored from the fold cache: a1"]
     kept = contents(files)
     for path in other.values():
         assert not path.is_symlink()
@@ -160,7 +153,7 @@ def test_across_file_systems_files_are_copied(files, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", link)
     fold_cache.store(tmp_path / "cache", "a1", files)
-    assert fold_cache.take(tmp_path / "cache", "a1", elsewhere(files, tmp_path))
+    assert fold_cache.restore(tmp_path / "cache", "a1", elsewhere(files, tmp_path))
     assert contents(elsewhere(files, tmp_path)) == contents(files)
 
 
@@ -174,12 +167,12 @@ def test_an_entry_that_is_not_whole_is_not_taken_and_made_again(files, tmp_path,
     damaged.unlink()
     if damage != "gone":
         damaged.write_bytes(content[:-9] if damage == "cut" else content[:-9] + b"x" * 9)
-    assert not fold_cache.take(cache, "a1", other)
+    assert not fold_cache.restore(cache, "a1", other)
     assert not list((tmp_path / "other").glob("*"))
     assert len(said.messages) == (0 if damage == "gone" else 1)
-    assert all("can't be taken" in line and "\n" not in line for line in said.messages)
+    assert all("can't be used" in line and "\n" not in line for line in said.messages)
     fold_cache.store(cache, "a1", files)
-    assert fold_cache.take(cache, "a1", other)
+    assert fold_cache.restore(cache, "a1", other)
 
 
 def mounted(*arguments):
@@ -213,7 +206,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_no_result(files, tmp
     kept = contents(files)
     fold_cache.store(unusable, "a1", files)
     (line,) = said.messages
-    assert f"a1 can't be kept in {unusable}" in line
+    assert f"a1 can't be stored in {unusable}" in line
     assert contents(files) == kept
     assert unusable.is_file() or not list(unusable.iterdir())
 
@@ -223,7 +216,7 @@ def test_another_users_entry_is_copied(files, tmp_path, monkeypatch):
     fold_cache.store(tmp_path / "cache", "a1", files)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     other = elsewhere(files, tmp_path)
-    assert fold_cache.take(tmp_path / "cache", "a1", other)
+    assert fold_cache.restore(tmp_path / "cache", "a1", other)
     assert not other[".csv"].samefile(files[".csv"])
 
 

@@ -37,7 +37,7 @@ def job(tmp_path, monkeypatch):
         results = tmp_path / "results"
         arguments = argparse.Namespace(
             **{"fold": 0, "folds": tmp_path / "folds.csv", "tiles": tmp_path, "encoder": None, "fold_cache": cache},
-            **{"output": results / "fold-0.safetensors", "history": results / "fold-0.csv", "journal": None},
+            **{"output": results / "fold-0.safetensors", "history": results / "fold-0.csv", "tensorboard_dir": None},
             **{"checkpoint": results / "fold-0.pt", "checkpoint_minutes": 0, "checkpoint_steps": None},
             threads=threads,
             gpus=1,
@@ -50,6 +50,7 @@ def job(tmp_path, monkeypatch):
     return train
 
 
+@pytest.mark.slow
 def test_a_fold_is_taken_from_the_cache_only_by_its_like(job, tmp_path, caplog, monkeypatch):
     caplog.set_level(logging.INFO, "eaves")
     first = job(tmp_path / "cache").read_bytes()
@@ -58,7 +59,7 @@ def test_a_fold_is_taken_from_the_cache_only_by_its_like(job, tmp_path, caplog, 
         caplog.clear()
         shutil.rmtree(tmp_path / "results")
         assert job(tmp_path / "cache", **changes).read_bytes() == first or changes
-        taken = [line for line in caplog.messages if line.startswith("taken from the cache of folds: ")]
+        taken = [line for line in caplog.messages if line.startswith("restored from the fold cache: ")]
         begun = [line for line in caplog.messages if line.startswith("warmup of fold 0")]
         assert len(taken) + len(begun) == 1
         return bool(begun)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import KFold
-from toy import CONFIG, SCRIPTS, run
+from toy import CONFIG, SCRIPTS, run_script
 
 from eaves.core.errors import InputError
 from eaves.tiles.folds import assign
@@ -64,7 +64,7 @@ def test_tiles_named_by_digits_keep_their_names(tmp_path):
         ("catalogue.py", "--output", joined, table),
         ("split.py", "--output", folds, "--tiles", tmp_path, "--settings", settings, table),
     ):
-        done = run(SCRIPTS / arguments[0], *arguments[1:])
+        done = run_script(SCRIPTS / arguments[0], *arguments[1:])
         assert done.returncode == 0, done.stderr
     for made in (joined, folds):
         assert [line.split(",")[0] for line in made.read_text().splitlines()[1:]] == names

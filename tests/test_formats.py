@@ -16,7 +16,7 @@ from rasterio.crs import CRS
 from eaves.core.errors import InputError
 from eaves.vector import formats
 from eaves.vector.formats import geoparquet
-from eaves.vector.formats.common import rounded
+from eaves.vector.formats.common import snap_to_grid
 from eaves.vector.polygonize import outlines
 
 ENDINGS = ["gpkg", "parquet", "geojson", "city.jsonl"]
@@ -192,7 +192,7 @@ def test_faults_are_told_in_one_line(tmp_path):
 def test_rounding_keeps_polygons_valid():
     spike = shapely.Polygon([(0, 0), (10, 0), (10, 10), (5.2, 10), (5.1, 0.4), (4.9, 0.4), (4.8, 10), (0, 10)])
     thin = shapely.box(0, 0, 5, 0.2)
-    whole, gone = rounded(np.array([spike, thin]), 1)
+    whole, gone = snap_to_grid(np.array([spike, thin]), 1)
     assert whole.is_valid and (shapely.get_coordinates(whole) % 1 == 0).all()
     assert abs(whole.area - spike.area) < 10
     assert gone.is_empty

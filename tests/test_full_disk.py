@@ -18,7 +18,7 @@ import torch
 from small_disk import BLOCK, files_of_at_most
 from test_training import CPU, MAIN, network, run_of
 from torch import nn
-from toy import GRID, SCRIPTS, run, write_raster
+from toy import GRID, SCRIPTS, run_script, write_raster
 
 from eaves.core import cli
 from eaves.core.errors import InputError, WriteError
@@ -273,7 +273,7 @@ def test_merging_into_a_full_disk_blames_no_input(tmp_path, small_disk):
         write_raster(tmp_path / folder / "a.tif", NOISE)
     small_disk.mount(0)
     folders = ("--predictions", tmp_path / "one", tmp_path / "other", "--folder", small_disk.folder)
-    line = tells(run(SCRIPTS / "merge.py", *folders, "--tiles", "a"))
+    line = tells(run_script(SCRIPTS / "merge.py", *folders, "--tiles", "a"))
     assert line.startswith(f"error: {small_disk.folder / 'a.tif'}: cannot be written: the file system of ")
 
 
@@ -282,7 +282,7 @@ def test_preparing_into_a_full_disk_ends_in_order(raw_tile, small_disk):
     files = {kind: str(path) for kind, path in vars(raw_tile).items()}
     places = ("--folder", small_disk.folder, "--table", small_disk.folder / "t.csv")
     two = json.dumps([{"tile": tile, **files} for tile in ("a", "b")])
-    line = tells(run(SCRIPTS / "prepare.py", "--files", two, "--set", "train", *places))
+    line = tells(run_script(SCRIPTS / "prepare.py", "--files", two, "--set", "train", *places))
     assert re.fullmatch(
         rf"error: {small_disk.folder}/a_image\.tif: .* is full \(32\.8 kB free, 204\.8 kB needed\).*", line
     )
@@ -295,13 +295,13 @@ def test_a_log_on_a_full_disk_hides_no_error_and_stops_no_job(tmp_path, small_di
     table = tmp_path / "t.csv"
     table.write_text("tile,set\nnot_there,test\n")
     arguments = ("--table", table, "--buildings", tmp_path, "--output", tmp_path / "submission.txt")
-    line = tells(run(SCRIPTS / "submission.py", *arguments, *log))
+    line = tells(run_script(SCRIPTS / "submission.py", *arguments, *log))
     assert line.startswith(f"error: {tmp_path / 'not_there.tif'}: no such file")
     write_raster(tmp_path / "not_there.tif", NOISE.astype(np.int32))
-    *_, last = run(SCRIPTS / "submission.py", *arguments, *log).stderr.splitlines()
+    *_, last = run_script(SCRIPTS / "submission.py", *arguments, *log).stderr.splitlines()
     assert last == f"wrote 1 tiles to {tmp_path / 'submission.txt'}"
     small_disk.change("ro")
-    line = tells(run(SCRIPTS / "submission.py", *arguments, *log))
+    line = tells(run_script(SCRIPTS / "submission.py", *arguments, *log))
     assert re.match(rf"error: {small_disk.folder / 'job.log'}: cannot be written: .* is read-only", line)
 
 
@@ -323,16 +323,17 @@ def test_training_goes_on_where_curves_cannot_be_written(tmp_path, small_disk, c
     small_disk.mount(0)
     phases = [replace(MAIN, epochs=2)]
     plain = loop.train(network(), run_of(tmp_path / "plain", phases), CPU)
-    watched = replace(run_of(tmp_path / "watched", phases), journal=small_disk.folder / "curves")
+    watched = replace(run_of(tmp_path / "watched", phases), tensorboard_dir=small_disk.folder / "curves")
     with caplog.at_level("WARNING", logger="eaves"):
         assert loop.train(network(), watched, CPU) == plain
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told == f"{watched.journal}: cannot be written (No space left on device); training goes on without it"
+    problem = "cannot be written (No space left on device); training continues without TensorBoard"
+    assert told == f"{watched.tensorboard_dir}: {problem}"
 
 
 def test_a_download_of_weights_into_a_full_cache_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(pretrained, "source_of", lambda _: Source("w.pth", "", "https://example.org/w.pth"))
+    monkeypatch.setattr(pretrained, "find_source", lambda _: Source("w.pth", "", "https://example.org/w.pth"))
 
     def download(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""GPU leases, with pretended cards (a stand-in for nvidia-smi) and real processes, killed ones included."""
+"""Locks on GPUs, with pretended cards (a stand-in for nvidia-smi) and real processes, killed ones included."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eaves.compute import devices, gpu_lock
-from eaves.compute.gpu_lock import Card
+from eaves.compute.gpu_lock import Gpu
 
 LIBRARY = Path(gpu_lock.__file__).parents[2]
 HOLD = """
@@ -20,8 +20,8 @@ from pathlib import Path
 from eaves.core import cli
 from eaves.compute import gpu_lock
 cli.LOG.addHandler(logging.StreamHandler(sys.stdout)); cli.LOG.setLevel(logging.INFO)
-cards = gpu_lock.lease_cards(int(sys.argv[2]), Path(sys.argv[1]))
-print("has", ",".join(cards), flush=True)
+gpus = gpu_lock.lock_gpus(int(sys.argv[2]), Path(sys.argv[1]))
+print("has", ",".join(gpus), flush=True)
 time.sleep(60)
 """
 
@@ -35,7 +35,7 @@ echo 'GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-1)'
 
 @pytest.fixture
 def machine(tmp_path):
-    """Starts processes that lease one of four pretended cards; all are ended with the test."""
+    """Start processes that lock one of four simulated GPUs; all are ended with the test."""
     program = tmp_path / "bin" / "nvidia-smi"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\nfor i in 0 1 2 3; do echo "GPU $i: NVIDIA A100 (UUID: GPU-$i)"; done\n')
@@ -43,7 +43,7 @@ def machine(tmp_path):
     started = []
 
     def start(count=1, **variables):
-        clean = {name: value for name, value in os.environ.items() if name not in gpu_lock.SHARES}
+        clean = {name: value for name, value in os.environ.items() if name not in gpu_lock.SHARED_GPU_VARIABLES}
         clean.pop("CUDA_VISIBLE_DEVICES", None)
         path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
         process = subprocess.Popen(
@@ -119,14 +119,14 @@ def test_numbers_are_nvidia_smis(machine, monkeypatch):
     """CUDA counts the fastest first, unless it is told otherwise."""
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "FASTEST_FIRST")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    gpu_lock.lease_cards()
+    gpu_lock.lock_gpus()
     assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
 
 
 def test_a_folder_of_locks_that_cannot_be_used_costs_a_warning(machine, tmp_path):
     (tmp_path / "locks").touch()
     process = machine()
-    assert "no GPU is leased" in process.stdout.readline()
+    assert "no GPU is locked" in process.stdout.readline()
     assert card_of(process) == ""
 
 
@@ -149,9 +149,9 @@ def test_more_cards_than_there_are_is_an_error(machine):
 
 
 def test_entries_after_an_invalid_one_are_ignored_as_cuda_does():
-    installed = [Card("0", "GPU-aa"), Card("1", "GPU-bb")]
-    assert gpu_lock.usable_cards(installed, "1,7,0") == ["GPU-bb"]
-    assert gpu_lock.usable_cards(installed, None) == ["GPU-aa", "GPU-bb"]
+    installed = [Gpu("0", "GPU-aa"), Gpu("1", "GPU-bb")]
+    assert gpu_lock.visible_gpus(installed, "1,7,0") == ["GPU-bb"]
+    assert gpu_lock.visible_gpus(installed, None) == ["GPU-aa", "GPU-bb"]
 
 
 INFORMATION = """Model: \t\t NVIDIA H100
@@ -166,13 +166,13 @@ Device Minor: \t {minor}
 def test_without_nvidia_smi_the_drivers_list_is_read(monkeypatch, tmp_path):
     """By PCI bus, and of it what may be opened: a cluster's job sees all of the machine's cards there."""
     monkeypatch.setenv("PATH", "")
-    assert gpu_lock.installed_cards() == []
+    assert gpu_lock.installed_gpus() == []
     for bus, minor, uuid in (("65", 0, "GPU-bb"), ("17", 2, "GPU-aa"), ("b3", 1, "GPU-cc"), ("ca", 3, "GPU-????")):
         (tmp_path / f"0000:{bus}:00.0").mkdir()
         information = INFORMATION.format(uuid=uuid, bus=bus, minor=minor)
         (tmp_path / f"0000:{bus}:00.0" / "information").write_text(information)
     monkeypatch.setattr(gpu_lock, "_can_open", lambda device: str(device) in ("/dev/nvidia0", "/dev/nvidia2"))
-    assert gpu_lock._told_by_driver(tmp_path) == [Card("0", "GPU-aa"), Card("1", "GPU-bb")]
+    assert gpu_lock._list_from_driver(tmp_path) == [Gpu("0", "GPU-aa"), Gpu("1", "GPU-bb")]
 
 
 def test_a_program_that_never_answers_does_not_stop_a_run(monkeypatch, tmp_path):
@@ -180,8 +180,8 @@ def test_a_program_that_never_answers_does_not_stop_a_run(monkeypatch, tmp_path)
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(gpu_lock, "ANSWER_S", 0.1)
-    assert gpu_lock.installed_cards() == []
+    monkeypatch.setattr(gpu_lock, "NVIDIA_SMI_TIMEOUT_S", 0.1)
+    assert gpu_lock.installed_gpus() == []
 
 
 def test_a_device_that_is_not_there_cannot_be_used(tmp_path):
@@ -190,8 +190,8 @@ def test_a_device_that_is_not_there_cannot_be_used(tmp_path):
 
 
 def test_torch_for_the_processor_takes_no_card(monkeypatch):
-    leased = []
-    monkeypatch.setattr(devices, "lease_cards", leased.append)
+    locked = []
+    monkeypatch.setattr(devices, "lock_gpus", locked.append)
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert devices.choose() == [torch.device("cpu")]
-    assert not leased
+    assert devices.select_devices() == [torch.device("cpu")]
+    assert not locked

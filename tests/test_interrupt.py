@@ -84,6 +84,7 @@ def plain(said: str) -> list[str]:
     return [line for line in re.sub(r"\x1b\[\d*m", "", said).splitlines() if line.strip()]
 
 
+@pytest.mark.slow
 def test_one_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     folder = tmp_path / "stopped"
     with terminal(folder, "models") as run:
@@ -106,7 +107,7 @@ def test_one_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 
     done = snakemake(folder, "models", overlay=LONG, cache=folder / "cache")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert re.search(r"goes on from epoch \d, step \d", done.stderr)
+    assert re.search(r"resuming from epoch \d, step \d", done.stderr)
     whole = snakemake(tmp_path / "whole", "models", overlay=LONG, cache=tmp_path / "none")
     assert whole.returncode == 0
     for fold in (0, 1):
@@ -114,6 +115,7 @@ def test_one_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
         assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_everything_at_once(tmp_path):
     with terminal(tmp_path, "models") as run:
         run.read(until=r"(train|warmup) fold-\d: epoch 1/")

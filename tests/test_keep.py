@@ -5,7 +5,7 @@ import shutil
 import pytest
 from toy import OVERLAY, merged, snakemake
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 NOT_KEPT = merged(OVERLAY, {"run": {"keep_predictions": False}})
 
@@ -21,7 +21,7 @@ def planned(folder, *targets, overlay=NOT_KEPT):
 def used_up(toy_run, tmp_path_factory):
     """The toy's run, with predictions that are not kept any more, and two probabilities made again."""
     folder = tmp_path_factory.mktemp("keep") / "run"
-    shutil.copytree(toy_run.folder, folder, symlinks=True)
+    toy_run.copy_to(folder)
     shutil.rmtree(folder / "results" / "predictions")
     for tile in toy_run.tiles("test"):
         (folder / "results" / "probabilities" / f"{tile}.tif").unlink()

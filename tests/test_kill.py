@@ -5,27 +5,26 @@ import random
 import time
 from pathlib import Path
 
-import torch
-from test_training import network, run_of
+import pytest
+from test_training import network, resume, run_of
 
 from eaves.compute import devices
 from eaves.models.files import save_model
-from eaves.training import loop
 from eaves.training.job import Phase
 
-KILLS = 20
 PHASES = [Phase("main", 2, 1e-3, 1.0, 1.0), Phase("decay", 1, 1e-4, 1.0, 1.0), Phase("final", 2, 1e-4, 1.5, 0.5)]
 
 
 def train(folder: Path) -> None:
     """What the process does: train for five epochs of six steps, a checkpoint a step."""
-    devices.make_repeatable(1, threads=1)
+    devices.make_deterministic(1, threads=1)
     learning = network()
-    history = loop.train(learning, run_of(folder, PHASES, minutes=0), torch.device("cpu"))
+    history = resume(learning, run_of(folder, PHASES, minutes=0))
     save_model(folder / "model.safetensors", learning, {"history": history})
 
 
-def test_weights_are_the_same_however_often_the_process_is_killed(tmp_path):
+@pytest.mark.parametrize("least_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_weights_are_the_same_however_often_the_process_is_killed(tmp_path, least_kills):
     def start(folder):
         # A fork starts at once. It inherits no threads, and needs none: it trains with one.
         process = multiprocessing.get_context("fork").Process(target=train, args=(folder,))
@@ -40,7 +39,7 @@ def test_weights_are_the_same_however_often_the_process_is_killed(tmp_path):
     lasts_s = time.monotonic() - began
 
     chance, kills, runs, where = random.Random(7), 0, 0, set()
-    while kills < KILLS:
+    while kills < least_kills:
         runs += 1
         folder = tmp_path / f"run-{runs}"
         while not (folder / "model.safetensors").exists():

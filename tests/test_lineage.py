@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rasterio
 import yaml
-from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, snakemake
+from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, run_script, snakemake
 
 from eaves.provenance import records
 from eaves.provenance.graph import Lineage
@@ -24,8 +24,7 @@ SCORES = "results/scores/scores.json"
 @pytest.fixture
 def copied(toy_run, tmp_path) -> ToyRun:
     """The toy's run, where it may be changed."""
-    shutil.copytree(toy_run.folder, tmp_path / "run")
-    return ToyRun(tmp_path / "run")
+    return toy_run.copy_to(tmp_path / "run")
 
 
 def lineage(toy: ToyRun) -> Lineage:
@@ -50,9 +49,10 @@ def change_a_pixel(path: Path) -> None:
 
 
 def trace(*arguments, **options):
-    return run(SCRIPTS / "trace.py", *arguments, **options)
+    return run_script(SCRIPTS / "trace.py", *arguments, **options)
 
 
+@pytest.mark.slow
 def test_results_from_elsewhere_have_their_records_with_them(copied):
     """As after `dvc pull` into a fresh clone, without Snakemake's metadata: provenance.json is written as before."""
     before = (copied.results / "provenance.json").read_bytes()
@@ -179,6 +179,7 @@ def test_a_changed_setting_is_named_with_both_values(toy_run):
     assert faults(toy_run, f"results/tiles/{tile}_image.tif", settings) == ({}, {})
 
 
+@pytest.mark.slow
 def test_a_changed_function_is_named_where_it_is_used(toy_run, tmp_path):
     shutil.copytree(SCRIPTS.parent, tmp_path / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT_ROOT / "config.yaml", tmp_path)

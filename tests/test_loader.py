@@ -40,7 +40,7 @@ def test_the_number_of_threads_changes_no_bit_of_the_weights(tmp_path):
     for loaders in (1, 4):
         learning = network()
         run = run_of(tmp_path / str(loaders), [Phase("main", 2, 0.02, 1.0, 1.0)])
-        loop.train(learning, run.__class__(**vars(run) | {"loaders": loaders}), CPU)
+        loop.train(learning, run.__class__(**vars(run) | {"loader_threads": loaders}), CPU)
         states.append(learning.state_dict())
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 

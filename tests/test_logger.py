@@ -9,23 +9,23 @@ from test_training import CPU, network, run_of
 
 from eaves.training import loop
 from eaves.training.job import Phase
-from eaves.training.step import Engine
+from eaves.training.trainer import Trainer
 
 PHASES = [Phase("main", 2, 0.02, 1.0, 1.0), Phase("final", 1, 0.002, 1.5, 0.5)]
 
 
 def test_curves_and_pictures(tmp_path, caplog):
     run = run_of(tmp_path, PHASES)
-    run = run.__class__(**vars(run) | {"journal": tmp_path / "journal"})
+    run = run.__class__(**vars(run) | {"tensorboard_dir": tmp_path / "tensorboard"})
     caplog.set_level(logging.INFO, "eaves")
     history = loop.train(network(), run, CPU)
-    events = EventAccumulator(str(run.journal), {"images": 0, "scalars": 0}).Reload()
+    events = EventAccumulator(str(run.tensorboard_dir), {"images": 0, "scalars": 0}).Reload()
     assert len(events.Scalars("step/loss")) == 18
     losses = [event.value for event in events.Scalars("epoch/val_loss")]
     assert losses == pytest.approx([row["val_loss"] for row in history], rel=1e-5)
     assert [event.step for event in events.Scalars("epoch/loss")] == [6, 12, 18]
     pictures = events.Tags()["images"]
-    assert pictures[0] == "held out/0 tile-7"
+    assert pictures[0] == "val/0 tile-7"
     assert (events.Images(pictures[0])[0].width, events.Images(pictures[0])[0].height) == (96, 32)
     said = [line for line in caplog.messages if line.startswith("epoch")]
     assert len(said) == 3
@@ -47,18 +47,18 @@ class OnCard(torch.Tensor):
 
 
 def test_pictures_are_drawn_of_what_a_gpu_has_computed(tmp_path, monkeypatch):
-    def validation_step(engine, batch, phase):
-        figures, image, logits = original(engine, batch, phase)
+    def validation_step(trainer, batch, phase):
+        figures, image, logits = original(trainer, batch, phase)
         return figures, image.as_subclass(OnCard), logits.as_subclass(OnCard)
 
-    original = Engine.validation_step
-    monkeypatch.setattr(Engine, "validation_step", validation_step)
+    original = Trainer.validation_step
+    monkeypatch.setattr(Trainer, "validation_step", validation_step)
     run = run_of(tmp_path, PHASES)
-    run = run.__class__(**vars(run) | {"journal": tmp_path / "journal"})
+    run = run.__class__(**vars(run) | {"tensorboard_dir": tmp_path / "tensorboard"})
     loop.train(network(), run, CPU)
-    assert EventAccumulator(str(run.journal), {"images": 0}).Reload().Tags()["images"]
+    assert EventAccumulator(str(run.tensorboard_dir), {"images": 0}).Reload().Tags()["images"]
 
 
-def test_a_run_without_a_journal_writes_none(tmp_path):
+def test_without_tensorboard_nothing_is_written(tmp_path):
     loop.train(network(), run_of(tmp_path, PHASES), CPU)
     assert {path.name.split(".")[0] for path in tmp_path.iterdir()} == {"train-0"}

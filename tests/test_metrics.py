@@ -14,7 +14,7 @@ from eaves.metrics.boundary import boundary_iou, boundary_regions
 from eaves.metrics.challenge import compare, score_tile
 from eaves.metrics.confidence import mean_probability
 from eaves.metrics.detection import by_size, count
-from eaves.metrics.figures import figures, pooled, rows_by_confidence, rows_of_curve
+from eaves.metrics.figures import figures, pool, rows_by_confidence, rows_of_curve
 from eaves.metrics.measure import boundary_px, measure_tile
 from eaves.metrics.merging import count_merged, count_split
 
@@ -77,7 +77,7 @@ def test_leaving_out_buildings_counts_as_if_they_had_never_been_found(seed, lowe
     truth, solution = random_tile(seed)
     chance = np.random.default_rng(seed).random(solution.max() + 1)
     probability = np.where(solution > 0, chance[solution], 0)
-    cut = measured(truth, solution, None, probability).matches.from_confidence(lowest)
+    cut = measured(truth, solution, None, probability).matches.with_min_confidence(lowest)
     again = measured(truth, np.where(probability >= lowest, solution, 0), None, probability).matches
     for threshold in (0.5, 0.75):
         assert count(cut, threshold) == count(again, threshold)
@@ -255,17 +255,17 @@ def test_tiles_pool_by_their_buildings_in_any_order():
         probability = np.random.default_rng(seed).random((96, 96))
         tiles.append([np.pad(side, 9) for side in (*random_tile(seed), probability)])  # nothing is cut off by an edge
     parts = [measured(truth, solution, None, probability) for truth, solution, probability in tiles]
-    assert figures(pooled(parts)) == figures(pooled(parts[::-1]))
+    assert figures(pool(parts)) == figures(pool(parts[::-1]))
     one_id_each = [[side + 100 * at * (side > 0) for side in tile[:2]] + tile[2:] for at, tile in enumerate(tiles)]
     truth, solution, probability = (np.concatenate(sides) for sides in zip(*one_id_each, strict=True))
-    assert figures(measured(truth, solution, None, probability)) == pytest.approx(figures(pooled(parts)), abs=2e-6)
+    assert figures(measured(truth, solution, None, probability)) == pytest.approx(figures(pool(parts)), abs=2e-6)
 
 
 def test_summary_and_tables_by_hand():
     house, missed = boxes(SHAPE, (1, 10, 10, 10, 10)), boxes(SHAPE, (1, 10, 10, 10, 10), (2, 10, 40, 10, 10))
     nothing = np.zeros(SHAPE, np.int32)
     scored = [
-        tables.Scored("test", group, name, score_tile(truth, solution), measured(truth, solution, None, solution))
+        tables.ScoredTile("test", group, name, score_tile(truth, solution), measured(truth, solution, None, solution))
         for group, name, truth, solution in (
             ("JAX", "JAX_1", house, house),
             ("JAX", "JAX_2", nothing, nothing),
@@ -280,13 +280,13 @@ def test_summary_and_tables_by_hand():
     assert (test["tp"], test["fp"], test["fn"], test["tiles"]) == (2, 1, 1, 3)
     assert not [value for value in test.values() if isinstance(value, dict)]
 
-    towns = tables.per_group(scored).set_index("tile_group")
+    towns = tables.per_group(scored).set_index("group")
     assert list(towns.index) == ["", "JAX", "TAM"]
     assert towns.loc["", "f_score"] == test["f_score"]
     assert towns.loc["JAX", "f_score"] == towns.loc["JAX", "panoptic_quality"] == 1
     assert towns.loc["TAM", "recall"] == 0.5
     rows = tables.per_tile(scored).set_index("tile")
-    assert rows.loc["JAX_2"].drop(["group", "tile_group", "merged", "split"]).isna().all()
+    assert rows.loc["JAX_2"].drop(["set", "group", "merged", "split"]).isna().all()
     assert rows.loc["TAM_1", ["tp", "fn", "recall", "average_precision_50"]].tolist() == [
         1,
         1,
@@ -296,7 +296,7 @@ def test_summary_and_tables_by_hand():
     by_iou = tables.by_iou(scored)
     assert len(by_iou) == 10 * (1 + 2 + 4)
     assert by_iou[(by_iou["tile"] == "TAM_1") & (by_iou["iou"] == 0.95)]["fn"].tolist() == [1]
-    whole = by_iou[(by_iou["tile"] == "") & (by_iou["tile_group"] == "")]
+    whole = by_iou[(by_iou["tile"] == "") & (by_iou["group"] == "")]
     assert whole["iou"].tolist() == pytest.approx([number / 100 for number in range(50, 100, 5)])
     assert whole["f_score"].iloc[0] == test["recognition_quality"] == pytest.approx(2 / 3, abs=1e-6)
     by_size = tables.by_size(scored, [50, 1000])
@@ -310,13 +310,13 @@ def test_summary_and_tables_by_hand():
 
 def test_tables_of_no_tiles_have_their_columns():
     assert tables.summary([]) == {}
-    assert {"group", "tile_group", "f_score", "pixel_iou"} <= set(tables.per_group([]).columns)
+    assert {"set", "group", "f_score", "pixel_iou"} <= set(tables.per_group([]).columns)
     assert {"tile", "tp", "average_precision"} <= set(tables.per_tile([]).columns)
-    assert list(tables.by_iou([]).columns)[:4] == ["group", "tile_group", "tile", "iou"]
+    assert list(tables.by_iou([]).columns)[:4] == ["set", "group", "tile", "iou"]
     assert tables.precision_recall([]).empty
     assert list(tables.precision_recall([]).columns) == [
+        "set",
         "group",
-        "tile_group",
         "tile",
         "iou",
         "recall",

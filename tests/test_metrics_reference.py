@@ -16,9 +16,9 @@ from toy import scene
 
 from eaves.metrics.average_precision import average_precision
 from eaves.metrics.boundary import boundary_iou, boundary_regions
-from eaves.metrics.challenge import compare, uncertain
+from eaves.metrics.challenge import compare, find_uncertain
 from eaves.metrics.detection import THRESHOLDS, by_size, count
-from eaves.metrics.figures import figures, pooled
+from eaves.metrics.figures import figures, pool
 from eaves.metrics.matching import match
 from eaves.metrics.measure import measure_tile
 
@@ -70,7 +70,7 @@ def tiles(request):
 
 @pytest.fixture(scope="module")
 def measured(tiles):
-    made = pooled(measure_tile(*tile)[0] for tile in tiles)
+    made = pool(measure_tile(*tile)[0] for tile in tiles)
     assert ((made.matches.iou == 0) & (made.matches.ignored >= 0.5)).any()
     return made
 
@@ -78,7 +78,7 @@ def measured(tiles):
 def without_ignored(truth, solution, hidden):
     """Cut out what is out of the map; give the certain truth, the region to ignore and the solution."""
     overlaps = compare(truth, solution, hidden)
-    unsure = np.isin(truth, overlaps.truth_ids[uncertain(overlaps)]) & ~hidden
+    unsure = np.isin(truth, overlaps.truth_ids[find_uncertain(overlaps)]) & ~hidden
     return np.where(hidden | unsure, 0, truth), unsure, np.where(hidden, 0, solution)
 
 
@@ -151,7 +151,7 @@ def test_counts_and_panoptic_quality_are_those_of_stardist(kind):
     edge_free = [measure_tile(*tile)[0] for tile in tiles]
     thresholds = [0.501, *THRESHOLDS[1:]]  # it keeps IoUs in single precision: what is exactly 0.5 is tested by hand
     expected = matching_dataset(*zip(*tiles, strict=True), thresh=thresholds, show_progress=False)
-    matches = pooled(edge_free).matches
+    matches = pool(edge_free).matches
     for threshold, theirs in zip(thresholds, expected, strict=True):
         ours = count(matches, threshold)
         assert (ours.tp, ours.fp, ours.fn) == (theirs.tp, theirs.fp, theirs.fn)

@@ -4,11 +4,11 @@ import pytest
 import torch
 from test_training import CPU, network, run_of, tile
 
-from eaves.compute.distributed import Team
+from eaves.compute.distributed import ProcessGroup
 from eaves.core.errors import InputError
 from eaves.models.network import build
 from eaves.training import micro_batch
-from eaves.training.step import Engine
+from eaves.training.trainer import Trainer
 
 GPU = torch.device("cuda")
 
@@ -17,8 +17,8 @@ def settings_of(tmp_path, **sample):
     return run_of(tmp_path, **{"micro_batch": "auto", "gradient_accumulation": 1, "batch_size": 12} | sample).settings
 
 
-def resolve(settings, device=CPU, team=None, net=None):
-    return micro_batch.resolve(net or network(), settings, 4, [tile(1)], device, team or Team())
+def resolve(settings, device=CPU, group=None, net=None):
+    return micro_batch.resolve(net or network(), settings, 4, [tile(1)], device, group or ProcessGroup())
 
 
 @pytest.fixture
@@ -26,17 +26,17 @@ def card(monkeypatch):
     """A pretended GPU that holds so many crops of 32 px: real steps on the CPU, which fail where one has more."""
     room = {"crops": 4}
 
-    def step(engine, batches, phase):
+    def step(trainer, batches, phase):
         if max(batch.images.shape[0] * batch.images.shape[1] ** 2 for batch in batches) > room["crops"] * 32**2:
             raise room.get("error", torch.OutOfMemoryError())
-        return original(engine, batches, phase)
+        return original(trainer, batches, phase)
 
-    def start(engine, network, settings, channels, device, team=None):
-        initialise(engine, network, settings, channels, CPU, team)
+    def start(trainer, network, settings, channels, device, group=None):
+        initialise(trainer, network, settings, channels, CPU, group)
 
-    original, initialise = Engine.step, Engine.__init__
-    monkeypatch.setattr(Engine, "step", step)
-    monkeypatch.setattr(Engine, "__init__", start)
+    original, initialise = Trainer.training_step, Trainer.__init__
+    monkeypatch.setattr(Trainer, "training_step", step)
+    monkeypatch.setattr(Trainer, "__init__", start)
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_, **__: tensor.clone())
     return room
 
@@ -57,13 +57,13 @@ def test_trying_changes_nothing(tmp_path, card):
 
 def test_a_trial_holds_what_training_holds(tmp_path, card, monkeypatch):
     """In its last step there are Adam's moments, and gradients added up from a micro-batch before."""
-    seen, step = [], Engine.step
+    seen, step = [], Trainer.training_step
 
-    def watched(engine, batches, phase):
-        seen.append((len(engine.optimizer.state), len(batches)))
-        return step(engine, batches, phase)
+    def watched(trainer, batches, phase):
+        seen.append((len(trainer.optimizer.state), len(batches)))
+        return step(trainer, batches, phase)
 
-    monkeypatch.setattr(Engine, "step", watched)
+    monkeypatch.setattr(Trainer, "training_step", watched)
     resolve(settings_of(tmp_path), GPU)
     parameters = len(list(network().parameters()))
     assert seen[-2:] == [(0, 2), (parameters, 2)]
@@ -90,15 +90,15 @@ def test_what_a_checkpoint_was_made_with_is_not_tried_out_again(tmp_path, card):
     settings = settings_of(tmp_path)
     kept = resolve(settings, GPU)
     card["crops"] = 1  # a neighbour has taken the rest
-    assert micro_batch.resolve(network(), settings, 4, [tile(1)], GPU, Team(), kept) == kept
+    assert micro_batch.resolve(network(), settings, 4, [tile(1)], GPU, ProcessGroup(), kept) == kept
     fixed = settings_of(tmp_path, micro_batch=3, gradient_accumulation=4, batch_size=None)
-    assert micro_batch.resolve(network(), fixed, 4, [tile(1)], GPU, Team(), kept) == fixed["sample"]
+    assert micro_batch.resolve(network(), fixed, 4, [tile(1)], GPU, ProcessGroup(), kept) == fixed["sample"]
 
 
 def test_every_gpu_of_a_team_gets_as_much(tmp_path, card, monkeypatch):
-    monkeypatch.setattr(Team, "all_reduce_min", lambda team, value, device: value)
+    monkeypatch.setattr(ProcessGroup, "all_reduce_min", lambda group, value, device: value)
     card["crops"] = 100
-    assert resolve(settings_of(tmp_path), GPU, Team(0, 3))["gradient_accumulation"] == 3
+    assert resolve(settings_of(tmp_path), GPU, ProcessGroup(0, 3))["gradient_accumulation"] == 3
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_out_of_memory_names_what_would_fit(tmp_path, card, crops, said, monkeyp
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     card["crops"] = crops
     settings = settings_of(tmp_path, micro_batch=6, batch_size=None)
-    message = micro_batch.too_large(network(), settings, 4, [tile(1)], GPU)
+    message = micro_batch.out_of_memory_message(network(), settings, 4, [tile(1)], GPU)
     assert "out of memory on cuda" in message
     assert said in message
 
@@ -147,4 +147,4 @@ def test_numbers_are_left_alone_but_must_be_shared_evenly(tmp_path):
     fixed = settings_of(tmp_path, micro_batch=3, gradient_accumulation=4, batch_size=None)
     assert resolve(fixed) == fixed["sample"]
     with pytest.raises(InputError, match="choose a multiple of 3"):
-        resolve(fixed, team=Team(0, 3))
+        resolve(fixed, group=ProcessGroup(0, 3))

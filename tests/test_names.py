@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from toy import CONFIG, OVERLAY, SCRIPTS, merged, read, run, snakemake, write_raster, write_tile
+from toy import CONFIG, OVERLAY, SCRIPTS, merged, read, run_script, snakemake, write_raster, write_tile
 
 from eaves.core.errors import InputError
 from eaves.core.tables import read_table
@@ -108,21 +108,21 @@ def test_a_folder_whose_name_snakemake_would_fill_in_is_refused(tmp_path):
 def test_tables_give_names_back_as_they_were(tmp_path_factory, names):
     path = tmp_path_factory.mktemp("table") / "t.csv"
     names = [name for name in names if name and not set("\r\n\0") & set(name) and name.isprintable()]
-    pd.DataFrame({"tile": names, "fold": range(len(names)), "tile_group": names, "f_score": np.nan}).to_csv(
+    pd.DataFrame({"tile": names, "fold": range(len(names)), "group": names, "f_score": np.nan}).to_csv(
         path, index=False
     )
     table = read_table(path)
-    assert table["tile"].tolist() == table["tile_group"].tolist() == names
+    assert table["tile"].tolist() == table["group"].tolist() == names
     assert table["fold"].tolist() == list(range(len(names)))
     assert table["f_score"].isna().all()
 
 
 def test_a_city_by_the_name_of_nothing_is_not_taken_for_all_tiles(tmp_path):
-    columns = "group,tile_group,tile,iou,f_score\n"
+    columns = "set,group,tile,iou,f_score\n"
     (tmp_path / "by_iou.csv").write_text(columns + "test,,,0.5,0.75\ntest,NA,,0.5,0.25\ntest,,null,0.5,0.25\n")
-    (tmp_path / "curve.csv").write_text("group,tile_group,tile,iou,recall,precision\ntest,,,0.5,0,1\n")
+    (tmp_path / "curve.csv").write_text("set,group,tile,iou,recall,precision\ntest,,,0.5,0,1\n")
     given = ["--by-iou", tmp_path / "by_iou.csv", "--curve", tmp_path / "curve.csv", "--folder", tmp_path]
-    done = run(SCRIPTS / "plots.py", *given)
+    done = run_script(SCRIPTS / "plots.py", *given)
     assert done.returncode == 0, done.stderr
     assert pd.read_csv(tmp_path / "f_score_by_iou.csv")["test"].tolist() == [0.75]
 
@@ -132,12 +132,12 @@ def test_outlines_of_tiles_that_differ_in_case_have_their_own_ground(tmp_path):
         write_raster(tmp_path / "labels" / f"{name}.tif", np.ones((8, 8), np.uint8))
         write_raster(tmp_path / "ground" / name / f"{name}_DTM.tif", np.full((8, 8), ground, np.float32))
     tool = [SCRIPTS / "outline.py", "--labels", tmp_path / "labels", "--ground", tmp_path / "ground"]
-    done = run(*tool, "--output", tmp_path / "b.geojson")
+    done = run_script(*tool, "--output", tmp_path / "b.geojson")
     assert done.returncode == 0, done.stderr
     features = [feature["properties"] for feature in json.loads((tmp_path / "b.geojson").read_text())["features"]]
     assert {feature["tile"]: feature["ground_m"] for feature in features} == {"A": 10, "a": 20}
     (tmp_path / "ground" / "a" / "a_DTM.tif").unlink()
-    done = run(*tool, "--output", tmp_path / "c.geojson")
+    done = run_script(*tool, "--output", tmp_path / "c.geojson")
     assert done.returncode == 1
     assert "no a_DTM.tif or a.tif for the labels of a; add it" in done.stderr
 
@@ -146,9 +146,9 @@ def test_the_ground_of_a_tile_may_be_spelt_otherwise_where_there_is_but_one(tmp_
     write_raster(tmp_path / "labels" / "Tile_1.tif", np.ones((8, 8), np.uint8))
     write_raster(tmp_path / "ground" / "tile_1_dtm.TIF", np.full((8, 8), 7, np.float32))
     tool = [SCRIPTS / "outline.py", "--labels", tmp_path / "labels", "--ground", tmp_path / "ground"]
-    assert run(*tool, "--output", tmp_path / "b.geojson").returncode == 0
+    assert run_script(*tool, "--output", tmp_path / "b.geojson").returncode == 0
     write_raster(tmp_path / "ground" / "TILE_1_DTM.tif", np.full((8, 8), 9, np.float32))
-    done = run(*tool, "--output", tmp_path / "c.geojson")
+    done = run_script(*tool, "--output", tmp_path / "c.geojson")
     assert "no Tile_1_DTM.tif or Tile_1.tif for the labels of Tile_1" in done.stderr
 
 
@@ -156,13 +156,14 @@ def test_preparing_by_hand_refuses_the_same_names(tmp_path):
     files = write_tile(tmp_path, "A")
     given = json.dumps([{"tile": "../A", "rgb": str(files.rgb), "dsm": str(files.dsm), "dtm": str(files.dtm)}])
     options = ["--set", "test", "--folder", tmp_path / "out", "--table", tmp_path / "out" / "t.csv"]
-    done = run(SCRIPTS / "prepare.py", "--files", given, *options)
+    done = run_script(SCRIPTS / "prepare.py", "--files", given, *options)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: --files: tile '../A': a tile's name may have")
 
 
 @pytest.mark.pipeline
+@pytest.mark.slow
 def test_names_that_look_like_something_else_go_through_everything(tmp_path):
     for number, name in enumerate(TRAIN):
         write_tile(tmp_path / "data" / "train", name, seed=number % 2 + 1)

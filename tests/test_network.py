@@ -11,7 +11,7 @@ from torch import nn
 
 from eaves.core.errors import InputError
 from eaves.models.files import save_model
-from eaves.models.network import _joined, build, first_convolution, restore, with_height
+from eaves.models.network import _add_decoder, add_height_channel, build, first_convolution, load_model
 
 RECIPE = {
     "encoder": "test_resnet",
@@ -55,7 +55,7 @@ def test_with_heights_the_first_layer_starts_anew_and_all_else_is_kept(encoder):
     with torch.no_grad():
         for tensor in network.state_dict().values():
             tensor.add_(3)  # nothing as it starts
-    wider = with_height(network, encoder)
+    wider = add_height_channel(network, encoder)
     before, after = network.state_dict(), wider.state_dict()
     assert before.keys() == after.keys()
     anew = {name for name in after if before[name].shape != after[name].shape or not before[name].equal(after[name])}
@@ -89,7 +89,7 @@ def test_a_height_channel_beside_the_colours_starts_as_asked(height_channel, wei
     with torch.no_grad():
         for channel, value in enumerate((5, 6, 10)):
             convolution.weight[:, channel] = value
-    wider = with_height(network, "test_resnet", height_channel=height_channel)
+    wider = add_height_channel(network, "test_resnet", height_channel=height_channel)
     first = wider.state_dict()[f"{name}.weight"]
     assert first[:, :3].equal(convolution.weight)
     assert (first[:, 3] == weight).all()
@@ -101,12 +101,12 @@ def test_a_model_comes_back_from_its_file_and_one_of_another_version_is_named(tm
     network, path = build("test_resnet"), tmp_path / "fold-0.safetensors"
     recipe = RECIPE
     save_model(path, network, recipe)
-    restored, found = restore(path)
+    restored, found = load_model(path)
     assert found == recipe
     assert all(restored.state_dict()[name].equal(value) for name, value in network.state_dict().items())
     save_model(path, network, recipe | {"decoder": "linknet"})
     with pytest.raises(InputError, match=r"fold-0\.safetensors: its weights do not fit the test_resnet linknet"):
-        restore(path)
+        load_model(path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_model_comes_back_from_its_file_and_one_of_another_version_is_named(tm
         ("{", "its recipe is not JSON"),
         ("[" * 100_000, "its recipe is not JSON"),
         ('{"channels": NaN}', "its recipe is not JSON"),
-        ([RECIPE], "its recipe is no table"),
+        ([RECIPE], "its recipe is not a JSON object"),
         ({}, "its recipe can't be used: 'encoder' is a required property"),
         (RECIPE | {"channels": 7}, r"its recipe.channels can't be used: 7 is not one of \[3, 4\]"),
         (RECIPE | {"channels": "4"}, "its recipe.channels can't be used"),
@@ -140,7 +140,7 @@ def test_a_recipe_that_cannot_be_used_is_one_line_that_names_the_file(tmp_path, 
 
     monkeypatch.setattr("eaves.models.network.build", built)
     with pytest.raises(InputError, match=f"{path}: .*{said}") as caught:
-        restore(path)
+        load_model(path)
     assert "\n" not in str(caught.value)
 
 
@@ -166,14 +166,14 @@ def test_a_model_whose_weights_are_not_finite_is_named(tmp_path, value):
         network.head.bias[0] = value
     save_model(path, network, RECIPE)
     with pytest.raises(InputError, match=rf"{path}: its weights are not finite, e.g. head\.bias"):
-        restore(path)
+        load_model(path)
 
 
 def test_what_is_built_does_not_depend_on_the_trial_without_memory():
     """The trial draws no random numbers: the network starts as if there had been none."""
     torch.manual_seed(1)
     body = timm.create_model("test_resnet", features_only=True, in_chans=4)
-    expected = _joined(body, "unet").state_dict()
+    expected = _add_decoder(body, "unet").state_dict()
     torch.manual_seed(1)
     found = build("test_resnet").state_dict()
     assert all(value.equal(expected[name]) for name, value in found.items())

@@ -1,6 +1,5 @@
 """On one machine: trainings run side by side, as many as memory and cards allow."""
 
-import shutil
 import subprocess
 import sys
 import time
@@ -10,14 +9,14 @@ import psutil
 import pytest
 from toy import PROJECT_ROOT, environment
 
-pytestmark = pytest.mark.pipeline
+pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(
     ("resources", "side_by_side"), [((), 2), (("--resources", "mem_mb=15000"), 1), (("--resources", "gpu=1"), 1)]
 )
 def test_as_many_train_at_a_time_as_there_are_resources_for(toy_run, tmp_path, resources, side_by_side):
-    shutil.copytree(toy_run.folder, tmp_path / "run")
+    toy_run.copy_to(tmp_path / "run")
     command = ["-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", tmp_path / "run"]
     command += ["--configfile", tmp_path / "run" / "overlay.yaml", "--cores", "2", "--max-threads", "1", *resources]
     command += ["--forcerun", "warmup", "--", "warmups"]

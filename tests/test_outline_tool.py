@@ -10,7 +10,7 @@ import pyogrio
 import pytest
 import rasterio
 from rasterio import Affine
-from toy import GRID, HEIGHT_NODATA, SCRIPTS, environment, run, scene, write_raster
+from toy import GRID, HEIGHT_NODATA, SCRIPTS, environment, run_script, scene, write_raster
 
 TOOL = SCRIPTS / "outline.py"
 
@@ -39,7 +39,7 @@ def outline(folder, *options, given=("heights", "probabilities", "ground"), outp
     arguments = [TOOL, "--labels", folder / "labels", "--output", folder / output]
     for name in given:
         arguments += [f"--{name}", folder / name]
-    return run(*arguments, *options)
+    return run_script(*arguments, *options)
 
 
 def errors(done):
@@ -71,7 +71,7 @@ def test_the_challenges_truth_is_found_among_a_tiles_other_files(tmp_path):
     write_raster(tmp_path / "T_1_GTI.tif", np.abs(made.truth).astype(np.uint16))
     write_raster(tmp_path / "T_1_DTM.tif", made.dtm, nodata=HEIGHT_NODATA)
     write_raster(tmp_path / "T_1_RGB.tif", np.moveaxis(made.rgb, 2, 0))
-    done = run(TOOL, "--labels", tmp_path, "--ground", tmp_path, "--output", tmp_path / "b.geojson")
+    done = run_script(TOOL, "--labels", tmp_path, "--ground", tmp_path, "--output", tmp_path / "b.geojson")
     assert done.returncode == 0, done.stderr
     features = json.loads((tmp_path / "b.geojson").read_text())["features"]
     assert {feature["properties"]["tile"] for feature in features} == {"T_1"}
@@ -160,7 +160,7 @@ def test_one_line_says_what_is_wrong(folder, spoil, options, said):
 
 
 def test_help_has_an_example():
-    told = run(TOOL, "--help").stdout
+    told = run_script(TOOL, "--help").stdout
     assert "Example: python workflow/scripts/outline.py --labels" in told
     for ending in (".gpkg", ".parquet", ".geojson", ".city.jsonl"):
         assert ending in told
@@ -173,6 +173,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_tiles(tmp_path):
     """Combs with 770 corners each: kept in memory, those of 20 tiles more would fill 30 MB."""
     combs = np.kron(np.ones((128, 192), int), [[1, 0], [1, 1], [0, 0]]) * (1 + np.arange(384) // 3)[:, None]

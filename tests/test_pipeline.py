@@ -1,7 +1,6 @@
 """The whole workflow on a toy: what it makes, when it does nothing, and that it makes the same again, bit for bit."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -21,7 +20,6 @@ import tifffile
 import timm
 import torch
 from scipy import ndimage
-from sklearn.model_selection import KFold
 from toy import (
     CONFIG,
     HEIGHT_NODATA,
@@ -34,16 +32,18 @@ from toy import (
     merged,
     read,
     run,
+    run_script,
     snakemake,
 )
 
 from eaves.metrics.challenge import challenge_rules, overall, score_tile
-from eaves.metrics.figures import figures, pooled
+from eaves.metrics.figures import figures, pool
 from eaves.metrics.measure import measure_tile
 from eaves.models.files import read_model, save_model
 from eaves.models.inference import predict_strips
 from eaves.models.network import build
 from eaves.separation.watershed import separate
+from eaves.tiles import folds
 from eaves.tiles.prepared import NODATA
 from eaves.training.fold import BLOCKS
 from eaves.urban3d import text_format
@@ -138,13 +138,12 @@ def test_table_of_tiles(toy_run):
     assert table["sha256"].nunique() == len(table)
 
 
-def test_folds_are_those_of_scikit_learn_over_the_sorted_tiles(toy_run):
+def test_folds_follow_from_the_configured_number_and_seed(toy_run):
     table = pd.read_csv(toy_run.results / "folds" / "folds.csv")
     assert list(table.columns) == ["tile", "fold", "sha256"]
     tiles = sorted(toy_run.tiles("train"))
-    splits = KFold(len(FOLDS), shuffle=True, random_state=CONFIG["split"]["seed"]).split(tiles)
-    expected = {tiles[number]: fold for fold, (_, held_out) in enumerate(splits) for number in held_out}
-    assert dict(zip(table["tile"], table["fold"], strict=True)) == expected
+    expected = folds.assign(tiles, len(FOLDS), CONFIG["split"]["seed"])
+    assert dict(zip(table["tile"], table["fold"], strict=True)) == dict(zip(tiles, expected, strict=True))
 
 
 def test_models_carry_recipe_and_history(toy_run):
@@ -198,7 +197,7 @@ def test_scores_tell_what_the_library_tells(toy_run):
     buildings = pd.read_csv(toy_run.results / "scores" / "buildings.csv")
     assert scores["rules"] == CONFIG["score"]
     for group, set_name in (("out_of_fold", "train"), ("test", "test")):
-        rows = per_tile[per_tile["group"] == group].set_index("tile")
+        rows = per_tile[per_tile["set"] == group].set_index("tile")
         assert sorted(rows.index) == sorted(toy_run.tiles(set_name))
         parts = []
         for tile, row in rows.iterrows():
@@ -214,13 +213,11 @@ def test_scores_tell_what_the_library_tells(toy_run):
         assert scores[group]["f_score"] == pytest.approx(rows["f_score"].mean(), abs=1e-6)
         for outcome in ("tp", "fp", "fn"):
             assert scores[group][outcome] == rows[outcome].sum()
-        assert scores[group].items() >= figures(pooled(parts)).items()
+        assert scores[group].items() >= figures(pool(parts)).items()
         assert scores[group]["pixel_iou"] > 0
         assert scores[group]["average_precision"] is not None
-        towns = pd.read_csv(toy_run.results / "scores" / "groups.csv").set_index("group").loc[group]
-        assert (
-            set(towns["tile_group"].dropna()) == set(rows["tile_group"]) == {name.split("_")[0] for name in rows.index}
-        )
+        towns = pd.read_csv(toy_run.results / "scores" / "groups.csv").set_index("set").loc[group]
+        assert set(towns["group"].dropna()) == set(rows["group"]) == {name.split("_")[0] for name in rows.index}
         assert towns["f_score"].iloc[0] == scores[group]["f_score"]
         mine = buildings[buildings["tile"].isin(rows.index)]
         assert ((mine["side"] == "truth") & (mine["outcome"] == "fn")).sum() == scores[group]["fn"]
@@ -232,14 +229,16 @@ def test_the_tool_by_hand_finds_what_the_pipeline_found(toy_run, tmp_path):
     for tile in toy_run.tiles("test"):
         (truths / f"{tile}_truth.tif").symlink_to(results / "tiles" / f"{tile}_truth.tif")
     command = ["--truth", truths, "--solution", results / "submission.txt", "--heights", results / "tiles"]
-    done = run(SCRIPTS / "score.py", *command, "--confidence", results / "probabilities", "--json", tmp_path / "s.json")
+    done = run_script(
+        SCRIPTS / "score.py", *command, "--confidence", results / "probabilities", "--json", tmp_path / "s.json"
+    )
     assert done.returncode == 0, done.stderr
     assert (
         json.loads((tmp_path / "s.json").read_text())["all"]
         == json.loads((results / "scores" / "scores.json").read_text())["test"]
     )
     curve = pd.read_csv(results / "scores" / "precision_recall.csv")
-    whole = curve[(curve["group"] == "test") & curve["tile_group"].isna() & (curve["iou"] == 0.5)]
+    whole = curve[(curve["set"] == "test") & curve["group"].isna() & (curve["iou"] == 0.5)]
     average = json.loads((tmp_path / "s.json").read_text())["all"]["average_precision_50"]
     assert whole["precision"].mean() == pytest.approx(average, abs=2e-6)
 
@@ -281,11 +280,11 @@ def test_overview_is_a_picture(toy_run):
     assert picture.std() > 10
 
 
-def test_a_second_run_and_touched_inputs_cause_nothing(toy_run):
-    assert NOTHING in snakemake(toy_run.folder, overlay=OVERLAY).stderr
-    for path in [*(toy_run.results / "scenes").rglob("*.tif"), toy_run.results / "folds" / "folds.csv"]:
+def test_a_second_run_and_touched_inputs_cause_nothing(toy_run, tmp_path):
+    toy = toy_run.copy_to(tmp_path / "toy")
+    for path in [*(toy.results / "scenes").rglob("*.tif"), toy.results / "folds" / "folds.csv"]:
         path.touch()
-    assert NOTHING in snakemake(toy_run.folder, overlay=OVERLAY).stderr
+    assert NOTHING in snakemake(toy.folder, overlay=OVERLAY).stderr
 
 
 def test_every_format_holds_the_same_buildings(toy_run):
@@ -320,7 +319,7 @@ def tuned_run(toy_run, tmp_path_factory) -> tuple[Path, set[str]]:
     `low` around each building.
     """
     folder = tmp_path_factory.mktemp("tuned") / "toy"
-    shutil.copytree(toy_run.folder, folder)
+    toy_run.copy_to(folder)
     for tile in toy_run.tiles("train"):
         truth = read(folder / "results" / "tiles" / f"{tile}_truth.tif") != 0
         halo = np.where(ndimage.binary_dilation(truth, iterations=9), np.float32(0.28), np.float32(0.02))
@@ -397,9 +396,9 @@ def test_tuning_looks_at_no_test_tile_and_batches_make_no_difference(toy_run, tu
     for tile in reversed(toy_run.tiles("train")):
         tables.append(tmp_path / f"{tile}.csv")
         place = [results / "probabilities" / f"{tile}.tif", "--tiles", results / "tiles", "--output", tables[-1]]
-        assert run(SCRIPTS / "tune.py", *common, *place).returncode == 0
+        assert run_script(SCRIPTS / "tune.py", *common, *place).returncode == 0
     folds = ["--folds", results / "folds" / "folds.csv", "--folder", tmp_path]
-    assert run(SCRIPTS / "choose.py", *common, *folds, *tables).returncode == 0
+    assert run_script(SCRIPTS / "choose.py", *common, *folds, *tables).returncode == 0
     for name in ("chosen.json", "surface.csv", "surface.png"):
         assert (tmp_path / name).read_bytes() == (results / "tuning" / name).read_bytes(), name
 
@@ -412,20 +411,17 @@ def test_without_tuning_there_is_none_unless_it_is_asked_for(toy_run):
 
 
 @pytest.mark.parametrize(("set_name", "trained"), [("test", False), ("train", True)])
-def test_new_content_of_training_tiles_alone_trains_again(toy_run, set_name, trained):
-    raw = toy_run.raw(toy_run.tiles(set_name)[0], "GTI")
-    content, times = raw.read_bytes(), raw.stat()
-    try:
-        raw.write_bytes(content + b"more")
-        done = snakemake(toy_run.folder, "-n", overlay=OVERLAY)
-    finally:
-        raw.write_bytes(content)
-        os.utime(raw, ns=(times.st_atime_ns, times.st_mtime_ns))
+def test_new_content_of_training_tiles_alone_trains_again(toy_run, tmp_path, set_name, trained):
+    toy = toy_run.copy_to(tmp_path / "toy")
+    with toy.raw(toy.tiles(set_name)[0], "GTI").open("ab") as raw:
+        raw.write(b"more")
+    done = snakemake(toy.folder, "-n", overlay=OVERLAY)
     planned = jobs(done.stdout + done.stderr)
     assert {"prepare", "catalogue"} <= planned
     assert ({"split", "warmup", "train"} <= planned) == trained
 
 
+@pytest.mark.slow
 def test_a_folder_of_models_is_applied_without_training(toy_run, tmp_path):
     tiles = tmp_path / "new tiles"
     for tile in toy_run.tiles("test"):
@@ -464,7 +460,7 @@ def test_a_folder_of_models_is_applied_without_training(toy_run, tmp_path):
     traced = {}
     for tile in (with_truth, without_truth):
         where = ["--configfile", tmp_path / "overlay.yaml"]
-        traced[tile] = run(SCRIPTS / "trace.py", made / "buildings" / f"{tile}.tif", *where)
+        traced[tile] = run_script(SCRIPTS / "trace.py", made / "buildings" / f"{tile}.tif", *where)
     assert [traced[tile].returncode for tile in (with_truth, without_truth)] == [1, 0]
     assert f"  {raw}: changed: " in traced[with_truth].stdout
     assert "fold-<fold>.safetensors, 2 files, raw\n" in traced[without_truth].stdout
@@ -495,12 +491,6 @@ def assert_same_model(toy: ToyRun, folder: Path) -> None:
         assert made.read_bytes() == first.read_bytes(), end
 
 
-def test_training_again_gives_the_same_model_bit_for_bit(toy_run, tmp_path):
-    done = run(*training(toy_run, tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert_same_model(toy_run, tmp_path)
-
-
 def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy_run, tmp_path):
     command = training(toy_run, tmp_path)
     with subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, env=environment()) as process:
@@ -511,7 +501,7 @@ def test_training_killed_and_taken_up_again_gives_the_same_model_bit_for_bit(toy
     assert not (tmp_path / "fold-0.safetensors").exists()
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert re.search(r"resuming from epoch [23], step", done.stderr)
     assert "epoch 1/" not in done.stderr
     assert_same_model(toy_run, tmp_path)
 
@@ -525,19 +515,19 @@ def test_training_asked_to_end_saves_and_exits_and_goes_on_from_there(toy_run, t
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
     assert process.returncode == 128 + signal.SIGTERM
-    assert re.search(r"SIGTERM: stopped in epoch \d after step \d; the next start goes on from here", said)
+    assert re.search(r"SIGTERM: stopped in epoch \d after step \d; the next start resumes from here", said)
     assert "error" not in said
     done = run(*command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"goes on from epoch [23], step", done.stderr)
+    assert re.search(r"resuming from epoch [23], step", done.stderr)
     assert (tmp_path / "fold-0.csv").read_bytes() == (toy_run.results / "models" / "fold-0.csv").read_bytes()
 
 
 def test_a_job_done_but_not_taken_note_of_is_done_again_without_training(toy_run, tmp_path):
     command = training(toy_run, tmp_path)
-    assert run(*command).returncode == 0
+    assert run_script(*command).returncode == 0
     (tmp_path / "fold-0.safetensors").unlink()  # as Snakemake does with the outputs of a job it was killed in
-    done = run(*command)
+    done = run_script(*command)
     assert done.returncode == 0, done.stderr
     assert not re.search(r"^epoch ", done.stderr, re.MULTILINE)
     assert_same_model(toy_run, tmp_path)
@@ -558,7 +548,7 @@ def test_training_without_a_warm_up_starts_from_the_encoders_own_weights(toy_run
     at = warmup.index("--warmup")
     warmup[at : at + 2] = ["--encoder", str(tmp_path / "encoder.safetensors")]
     for script in (warmup, command):
-        done = run(*script)
+        done = run_script(*script)
         assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(tmp_path / "warmup" / "fold-0.csv")) == 0
     assert len(pd.read_csv(tmp_path / "fold-0.csv")) == 1
@@ -579,12 +569,13 @@ import runpy, sys
 sys.path.insert(0, {scripts!r})
 import torch
 from eaves.compute import devices
-devices.choose = lambda count: [torch.device("cpu")] * count
+devices.select_devices = lambda count: [torch.device("cpu")] * count
 if __name__ == "__main__":
     runpy.run_path({scripts!r} + "/train.py", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_a_fold_trained_by_two_processes_is_nearly_that_of_one(toy_run, tmp_path):
     """Pretended devices, for a processor is always one."""
     command = training(toy_run, tmp_path)
@@ -608,6 +599,7 @@ def trained(done: subprocess.CompletedProcess) -> int:
     return len(re.findall(r"^\w+ fold-\d: (?:warmup|train) of fold", done.stdout + done.stderr, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_what_was_trained_before_is_taken_from_the_cache(toy_run, tmp_path):
     """Another checkout, and a setting changed to B and back to A: nothing is trained twice.
 

@@ -47,7 +47,7 @@ def test_the_packages_weights_are_loaded_in_the_order_of_timms_layers(channels):
 @pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"the package {PACKAGE} is not installed")
 def test_weights_that_are_not_those_expected_are_refused(monkeypatch):
     monkeypatch.setitem(pretrained.PACKAGES, LITE, (PACKAGE, "00000000"))
-    with pytest.raises(InputError, match=r"not the weights expected .*not 00000000.*install"):
+    with pytest.raises(InputError, match=r"not the expected weights .*not 00000000.*install"):
         pretrained.load_encoder(body(), LITE, "package", 3)
 
 
@@ -72,7 +72,7 @@ def published(tmp_path, monkeypatch):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/{file.name}"
-    monkeypatch.setattr(pretrained, "source_of", lambda _: Source(file.name, digest[:8], url))
+    monkeypatch.setattr(pretrained, "find_source", lambda _: Source(file.name, digest[:8], url))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     yield SimpleNamespace(state=state, file=file, cached=tmp_path / "torch" / "hub" / "checkpoints" / file.name)
     server.shutdown()
@@ -100,7 +100,9 @@ def test_a_copy_in_the_users_folder_comes_first(published, tmp_path):
 
 def test_a_damaged_copy_is_refused(published, tmp_path):
     (tmp_path / published.file.name).write_bytes(b"half")
-    with pytest.raises(InputError, match=r"resnet18-\w+.pth: not the weights expected .* delete it and get it again"):
+    with pytest.raises(
+        InputError, match=r"resnet18-\w+.pth: not the expected weights .* delete it and download it again"
+    ):
         loaded(published, tmp_path)
     published.file.write_bytes(b"something else")
     with pytest.raises(InputError, match="cannot be downloaded"):
@@ -139,14 +141,14 @@ def test_without_a_network_the_file_to_put_where_is_named(published, tmp_path):
     ],
 )
 def test_the_winners_encoders_and_others_have_a_source(encoder, file, digest):
-    found = pretrained.source_of(encoder)
+    found = pretrained.find_source(encoder)
     assert (found.file, found.sha256) == (file, digest)
     assert found.hub if not digest else found.url.startswith("https://")
 
 
 def test_an_encoder_without_published_weights_is_named():
-    with pytest.raises(InputError, match="timm knows of none for test_resnet_no"):
-        pretrained.source_of("test_resnet_no")
+    with pytest.raises(InputError, match="timm has none for test_resnet_no"):
+        pretrained.find_source("test_resnet_no")
 
 
 def test_a_file_from_hugging_face_is_checked_by_its_own_name(tmp_path, monkeypatch):
@@ -156,10 +158,10 @@ def test_a_file_from_hugging_face_is_checked_by_its_own_name(tmp_path, monkeypat
     (tmp_path / "blob").rename(blob)
     (tmp_path / "model.safetensors").symlink_to(blob)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: str(tmp_path / "model.safetensors"))
-    monkeypatch.setattr(pretrained, "source_of", lambda _: Source("a.safetensors", "", hub="timm/a"))
+    monkeypatch.setattr(pretrained, "find_source", lambda _: Source("a.safetensors", "", hub="timm/a"))
     assert loaded(SimpleNamespace(state=state))
     blob.write_bytes(blob.read_bytes()[:-1])
-    with pytest.raises(InputError, match="not the weights expected"):
+    with pytest.raises(InputError, match="not the expected weights"):
         loaded(SimpleNamespace(state=state))
 
 
@@ -178,7 +180,7 @@ def test_a_file_that_holds_other_weights_is_refused(tmp_path):
     for content, said in (
         (None, "no such file"),
         (b"hello", "cannot be read as weights"),
-        ({"state_dict": timm.create_model("resnet18").state_dict()}, "give its state_dict alone"),
+        ({"state_dict": timm.create_model("resnet18").state_dict()}, "save only the encoder's state_dict"),
         ({"conv1.weight": torch.full((64, 3, 7, 7), torch.nan)}, "not finite, e.g. conv1.weight"),
         (timm.create_model("test_resnet").state_dict(), "do not fit the encoder resnet18: .*the first is"),
     ):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import PROJECT_ROOT, SCRIPTS, run
+from toy import PROJECT_ROOT, SCRIPTS, run_script
 
 from eaves.core import environment
 from eaves.core.errors import InputError
@@ -157,7 +157,7 @@ def test_a_crash_of_trace_is_not_taken_for_a_result_that_does_not_match(work):
     """The status of a crash is its own: 1 would say that something has changed."""
     parts = {"format": FORMAT, "jobs": {}, "results": {"results/a": {"job": "gone", "sha256": "0"}}, "raw": {}}
     write(**{"results/provenance.json": json.dumps(parts), "results/a": "a"})
-    done = run(SCRIPTS / "trace.py", "results/a")
+    done = run_script(SCRIPTS / "trace.py", "results/a")
     assert done.returncode == 3
     assert "Traceback" in done.stderr
     assert "this is a fault in Eaves" in done.stderr

@@ -16,6 +16,7 @@ TILE = "AUT_Crop_001"
 
 pytestmark = [
     pytest.mark.pipeline,
+    pytest.mark.slow,
     pytest.mark.skipif(not (REAL / f"{TILE}_RGB.tif").exists(), reason=f"no real tiles in {REAL}"),
 ]
 

@@ -135,19 +135,19 @@ def test_a_script_run_by_hand_writes_a_record_like_one_in_a_run(work):
 
 
 def test_the_device_is_described_without_saying_whose_it_is():
-    found = devices.described(torch.device("cpu"), "fp32", 3)
+    found = devices.describe(torch.device("cpu"), "fp32", 3)
     assert found == {
         "device": "cpu",
         "name": torch.backends.cpu.get_cpu_capability(),
         "precision": "fp32",
         "threads": 3,
     }
-    assert devices.described(torch.device("cpu"), "auto", 1)["precision"] in ("fp32", "bf16")
+    assert devices.describe(torch.device("cpu"), "auto", 1)["precision"] in ("fp32", "bf16")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_card_is_named():
-    found = devices.described(torch.device("cuda", 0), "auto", 1)
+    found = devices.describe(torch.device("cuda", 0), "auto", 1)
     assert (found["device"], found["cuda"]) == ("cuda", torch.version.cuda)
     assert found["name"] == torch.cuda.get_device_name(0)

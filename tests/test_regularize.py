@@ -10,8 +10,8 @@ from scipy import ndimage
 from toy import PROJECT_ROOT, read, scene
 
 from eaves.vector.polygonize import polygons
-from eaves.walls.deviation import stays_near
-from eaves.walls.regularize import edges_of, filled, regularize
+from eaves.walls.deviation import within_distance
+from eaves.walls.regularize import boundary_edges, fill_holes, regularize
 
 HALF_METRE = np.array([[0.5, 0], [0, -0.5]])
 
@@ -41,7 +41,7 @@ def assert_keeps_the_promises(labels, tolerance_m, pixel_to_m=HALF_METRE):
         assert shapely.difference(other, tile, grid_size=1e-6).area < 1e-4
         # Buffers are drawn by polygons, a little too small: of 1 / cos(pi / 128), not 2 thousandths.
         wide = tolerance_m * 1.002
-        rim = filled(one, tolerance_m).boundary
+        rim = fill_holes(one, tolerance_m).boundary
         exactly = one.equals(other)
         assert exactly or rim.buffer(wide, quad_segs=32).covers(other.boundary)
         assert exactly or other.boundary.buffer(wide, quad_segs=32).covers(rim)
@@ -158,9 +158,9 @@ def test_no_building():
 def test_nearness_is_measured_between_corners_too():
     notch = np.array([[0.0, 0, 4, 0], [4, 0, 5, 3], [5, 3, 6, 0], [6, 0, 10, 0]])
     straight = np.array([[0.0, 0, 10, 0]])
-    assert stays_near(straight, notch, 1.0 / np.cos(np.arctan(1 / 3)) + 0.01)
+    assert within_distance(straight, notch, 1.0 / np.cos(np.arctan(1 / 3)) + 0.01)
     # Halfway across the notch, the nearest of it is 3 up, or its flank, sin(atan(3)) = 0.949 away.
-    assert not stays_near(straight, notch, 0.94)
-    assert stays_near(straight, notch, 0.951)
-    assert stays_near(notch, straight, 3.004) and not stays_near(notch, straight, 2.99)
-    assert edges_of(shapely.box(0, 0, 1, 1)).shape == (4, 4)
+    assert not within_distance(straight, notch, 0.94)
+    assert within_distance(straight, notch, 0.951)
+    assert within_distance(notch, straight, 3.004) and not within_distance(notch, straight, 2.99)
+    assert boundary_edges(shapely.box(0, 0, 1, 1)).shape == (4, 4)

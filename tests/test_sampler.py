@@ -7,10 +7,10 @@ import pytest
 import torch
 from toy import CONFIG
 
-from eaves.models.inputs import join_inputs, to_inputs, to_truth
+from eaves.models.inputs import join_inputs, to_inputs, to_target
 from eaves.tiles.crops import Tile
 from eaves.tiles.prepared import NODATA
-from eaves.training.sampler import Sampler, cut_places, validation_batches
+from eaves.training.sampler import Sampler, cut_crops, validation_batches
 
 SAMPLE = CONFIG["sample"] | {
     "crop_px": 32,
@@ -86,7 +86,7 @@ def test_validation_sees_every_pixel_of_every_tile():
         if one.name == "A":
             seen[top : top + 32, left : left + 32] = True
     assert seen.all()
-    crops = cut_places(batches[1], 32)
+    crops = cut_crops(batches[1], 32)
     assert crops.tiles == ["A", "A", "B"]
     assert crops.images.shape == (3, 32, 32, 4)
     assert not crops.draws
@@ -110,5 +110,5 @@ def test_pixels_become_colours_and_heights_by_their_scales():
 )
 def test_uncertain_buildings_count_as_asked(uncertain, target, weight):
     signs = torch.tensor([1.0, 0, -1])[None, None, None]
-    made = to_truth(signs, uncertain)
+    made = to_target(signs, uncertain)
     assert [one.flatten().tolist() for one in made] == [target, weight]

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from rasterio import Affine
-from toy import CONFIG, GRID, HEIGHT_NODATA, SCRIPTS, read, run, scene, write_raster, write_tile
+from toy import CONFIG, GRID, HEIGHT_NODATA, SCRIPTS, read, run_script, scene, write_raster, write_tile
 
 from eaves.core.errors import InputError
 from eaves.metrics.challenge import overall, score_tile
-from eaves.metrics.figures import figures, pooled
+from eaves.metrics.figures import figures, pool
 from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
 from eaves.raster import geotiff, grids
@@ -58,7 +58,7 @@ def expected_of(tiles, rules="final"):
 
 
 def score(*arguments):
-    done = run(SCRIPTS / "score.py", *arguments)
+    done = run_script(SCRIPTS / "score.py", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -72,9 +72,9 @@ def test_folders_with_the_challenges_names(tiles, tmp_path):
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["rules"] == CONFIG["score"]
     assert found["all"]["f_score"] == pytest.approx(overall(scores), abs=1e-6)
-    assert found["all"].items() >= figures(pooled(parts)).items()
+    assert found["all"].items() >= figures(pool(parts)).items()
     towns = pd.read_csv(tmp_path / "g.csv")
-    assert towns["tile_group"].tolist()[1:] == ["JAX", "TAM"]
+    assert towns["group"].tolist()[1:] == ["JAX", "TAM"]
     assert towns["f_score"].tolist()[1:] == pytest.approx([score.f_score for score in scores], abs=1e-6)
     rows = pd.read_csv(tmp_path / "t.csv")
     assert rows["tile"].tolist() == list(NAMES)
@@ -97,7 +97,7 @@ def test_text_files_on_both_sides_score_as_the_folders(tiles, tmp_path):
     found = json.loads((tmp_path / "s.json").read_text())
     assert found["rules"]["rules"] == "provisional"
     assert found["all"]["f_score"] == pytest.approx(overall(scores), abs=1e-6)
-    assert found["all"]["panoptic_quality"] == figures(pooled(parts))["panoptic_quality"]
+    assert found["all"]["panoptic_quality"] == figures(pool(parts))["panoptic_quality"]
     assert found["all"]["average_precision"] is None
 
 
@@ -160,7 +160,7 @@ def test_ids_that_classes_would_wrap_around_are_refused(tmp_path):
 )
 def test_a_text_file_that_claims_too_much_is_refused_in_one_line(tmp_path, text):
     (tmp_path / "s.txt").write_text(text)
-    done = run(SCRIPTS / "score.py", "--truth", tmp_path / "s.txt", "--solution", tmp_path / "s.txt")
+    done = run_script(SCRIPTS / "score.py", "--truth", tmp_path / "s.txt", "--solution", tmp_path / "s.txt")
     assert done.returncode == 1, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {tmp_path / 's.txt'}: line ")
@@ -232,7 +232,7 @@ def test_classes_of_another_size_are_told(tmp_path):
 
 def test_missing_tiles_are_named_one_by_one(tiles, tmp_path):
     write_raster(tmp_path / "few" / "other.tif", LABELS)
-    done = run(
+    done = run_script(
         SCRIPTS / "score.py", "--truth", tiles / "truth", "--solution", tmp_path / "few", "--json", tmp_path / "s"
     )
     assert done.returncode == 1
@@ -291,17 +291,17 @@ def test_a_table_says_which_tiles_are_scored_and_their_sets(tiles, tmp_path):
     given = ["--truth", tiles / "truth", "--solution", tiles / "solution", "--table", tmp_path / "tiles.csv"]
     score(*given, "--csv", tmp_path / "t.csv")
     rows = pd.read_csv(tmp_path / "t.csv")
-    assert list(zip(rows["group"], rows["tile"], strict=True)) == [("out_of_fold", NAMES[0]), ("test", NAMES[1])]
+    assert list(zip(rows["set"], rows["tile"], strict=True)) == [("out_of_fold", NAMES[0]), ("test", NAMES[1])]
 
 
 def test_help_shows_how_and_bad_options_are_refused(tmp_path):
-    said = run(SCRIPTS / "score.py", "--help").stdout
+    said = run_script(SCRIPTS / "score.py", "--help").stdout
     assert said.count("python workflow/scripts/score.py --truth") == 3
     for option in ("--out-of-map", "--heights", "--confidence", "--iou-threshold", "--rules", "--json", "--csv"):
         assert option in said
-    both = run(SCRIPTS / "score.py", "--truth", "a", "--solution", "b", "--heights", "c", "--out-of-map", "d")
+    both = run_script(SCRIPTS / "score.py", "--truth", "a", "--solution", "b", "--heights", "c", "--out-of-map", "d")
     assert "not allowed with argument" in both.stderr
-    high = run(SCRIPTS / "score.py", "--truth", "a", "--solution", "b", "--iou-threshold", "45")
+    high = run_script(SCRIPTS / "score.py", "--truth", "a", "--solution", "b", "--iou-threshold", "45")
     assert "45 is not from 0 to 1" in high.stderr
 
 

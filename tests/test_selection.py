@@ -11,7 +11,7 @@ from eaves.metrics.challenge import TileScore
 from eaves.plots.thresholds import CELL_PX, CHOSEN, CONFIGURED, MARGIN_PX, draw
 from eaves.separation.grid_search import COUNTS
 from eaves.separation.selection import choose, cross_validate, f_scores, mean_over_tiles, read_counts
-from eaves.separation.thresholds import Thresholds, in_force
+from eaves.separation.thresholds import Thresholds, resolve_thresholds
 
 LOWS = [0.1, 0.2, 0.3, 0.4, 0.5]
 SEARCHED = [Thresholds(low, 0.7, 100, 120) for low in LOWS]
@@ -92,16 +92,20 @@ def test_the_thresholds_in_force(tmp_path):
     chosen = tmp_path / "chosen.json"
     tuned = {"low": 0.2, "high": 0.9, "min_seed_px": 25, "min_area_px": 60}
     chosen.write_text(json.dumps({"separation": tuned, "tiles": 9}))
-    assert in_force(BLOCK) == in_force(BLOCK | {"thresholds": "configured"}) == BLOCK
-    assert in_force(BLOCK | {"thresholds": "searched"}, chosen) == in_force(BLOCK, chosen) == BLOCK | tuned
-    assert in_force(BLOCK, chosen, low=0.4, high=None) == BLOCK | tuned | {"low": 0.4}
-    assert in_force(BLOCK | {"thresholds": "searched"}, None, **tuned) == BLOCK | tuned
+    assert resolve_thresholds(BLOCK) == resolve_thresholds(BLOCK | {"thresholds": "configured"}) == BLOCK
+    assert (
+        resolve_thresholds(BLOCK | {"thresholds": "searched"}, chosen)
+        == resolve_thresholds(BLOCK, chosen)
+        == BLOCK | tuned
+    )
+    assert resolve_thresholds(BLOCK, chosen, low=0.4, high=None) == BLOCK | tuned | {"low": 0.4}
+    assert resolve_thresholds(BLOCK | {"thresholds": "searched"}, None, **tuned) == BLOCK | tuned
     with pytest.raises(InputError, match=r"separate.thresholds is searched: give --thresholds .*--min-seed-px"):
-        in_force(BLOCK | {"thresholds": "searched"}, None, low=0.4)
+        resolve_thresholds(BLOCK | {"thresholds": "searched"}, None, low=0.4)
     for text in ("", "[]", '{"separation": {"low": 0.2}}', '{"scores": 1}'):
         chosen.write_text(text)
         with pytest.raises(InputError, match=f"{chosen}: no chosen thresholds in it .*`snakemake tuning`"):
-            in_force(BLOCK, chosen)
+            resolve_thresholds(BLOCK, chosen)
 
 
 def surface(lows, highs):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from toy import CONFIG, GRID, SCRIPTS, read, run, write_raster
+from toy import CONFIG, GRID, SCRIPTS, read, run_script, write_raster
 
 from eaves.core.errors import InputError
 from eaves.separation.watershed import separate
@@ -30,7 +30,7 @@ def town(seed=1, shape=(60, 80)):
 
 def separated(*arguments):
     """Runs the script; the labels that it wrote, by tile."""
-    done = run(SCRIPTS / "separate.py", *arguments)
+    done = run_script(SCRIPTS / "separate.py", *arguments)
     assert done.returncode == 0, done.stderr
     folder = arguments[arguments.index("--folder") + 1]
     return {path.stem: read(path) for path in sorted(folder.glob("*.tif"))}, done.stderr
@@ -74,7 +74,9 @@ def test_thresholds_come_from_options_then_the_chosen_file_then_the_settings(tmp
     by_option, _ = separated("--folder", tmp_path / "two", "--high", "0.55", "--min-seed-px", "10", *place)
     np.testing.assert_array_equal(by_option["A"], separate(town(), high=0.55, min_seed_px=10))
     assert by_file["A"].max() < by_option["A"].max()
-    done = run(SCRIPTS / "separate.py", "--folder", tmp_path / "three", "--settings", settings, tmp_path / "A.tif")
+    done = run_script(
+        SCRIPTS / "separate.py", "--folder", tmp_path / "three", "--settings", settings, tmp_path / "A.tif"
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("error: configuration: separate.thresholds is searched: give --thresholds ")
     assert not (tmp_path / "three").exists()
@@ -154,7 +156,7 @@ def test_a_tile_on_another_grid_is_refused(tmp_path):
 def test_nothing_is_overwritten_and_every_missing_tile_named(tmp_path):
     for name in "AB":
         write_raster(tmp_path / f"{name}.tif", town())
-    done = run(SCRIPTS / "separate.py", "--folder", tmp_path, "--tiles", tmp_path / "tiles", tmp_path)
+    done = run_script(SCRIPTS / "separate.py", "--folder", tmp_path, "--tiles", tmp_path / "tiles", tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         *(f"error: {tmp_path / name}.tif: the labels would overwrite it; give another --folder" for name in "AB"),
@@ -179,5 +181,5 @@ def test_areas_are_metres_or_unknown(tmp_path):
 
 
 def test_help_has_an_example():
-    done = run(SCRIPTS / "separate.py", "--help")
+    done = run_script(SCRIPTS / "separate.py", "--help")
     assert "python workflow/scripts/separate.py --folder labels" in done.stdout

@@ -215,7 +215,7 @@ def test_an_interrupted_job_saves_and_its_successor_goes_on_from_there(eventful,
     stopped = re.search(r"SIGTERM: stopped in epoch (\d+) after step (\d+)", run.log(training))
     assert stopped, run.log(training)
     log = (run.folder / "results" / "logs" / "train" / f"fold-{training.fold}.log").read_text()
-    assert f"goes on from epoch {stopped[1]}, step {int(stopped[2]) + 1}" in log
+    assert f"resuming from epoch {stopped[1]}, step {int(stopped[2]) + 1}" in log
     jobs = {
         seen.job for sample in run.samples for seen in sample if (seen.stage, seen.fold) == ("train", training.fold)
     }

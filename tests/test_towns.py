@@ -1,15 +1,18 @@
 """Generated scenes: the same on every call, shaped like the challenge's tiles, and worth training on."""
 
 import functools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+import towns
 from towns import TOWNS, Scene, make_scene
-from towns.labels import spoil, tidy
+from towns.labels import add_label_noise, relabel
 from towns.noise import generator
-from towns.render import cast_shadows, lean
+from towns.render import cast_shadows, displace_by_height
 from towns.scene import pick_town
 
 NODATA = -32767
@@ -39,6 +42,12 @@ def height_above_ground(made: Scene) -> np.ndarray:
 def assert_equal(one: Scene, other: Scene, names: tuple[str, ...] = ("rgb", "dsm", "dtm", "truth")) -> None:
     for name in names:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_the_package_does_not_depend_on_eaves():
+    files = list(Path(towns.__file__).parent.glob("*.py"))
+    assert len(files) > 10
+    assert not [path for path in files if re.search(r"^\s*(from|import) eaves\b", path.read_text(), re.MULTILINE)]
 
 
 def test_same_arguments_give_the_same_scene():
@@ -173,7 +182,7 @@ def test_leaning_moves_a_roof_by_its_height():
     height[10:20, 10:20] = 10.0
     top = np.where(height[..., None] > 0, 200.0, 50.0).astype(np.float32).repeat(3, -1)
     below = np.full((40, 40, 3), 100, np.float32)
-    seen = lean(top, below, height, np.array([0.2, 0.0]))[..., 0]
+    seen = displace_by_height(top, below, height, np.array([0.2, 0.0]))[..., 0]
     assert (seen[12:18, 14:20] == 200).all()
     assert (seen[12:18, 10] < 150).all(), "the wall shows where the roof has moved away"
     assert (seen[12:18, :9] == 50).all()
@@ -184,7 +193,7 @@ def test_label_noise_removes_shifts_and_doubts_some():
     for number in range(900):
         row, column = divmod(number, 30)
         truth[row * 40 + 10 : row * 40 + 30, column * 40 + 10 : column * 40 + 30] = number + 1
-    noisy = spoil(generator(3, "suburb", 1200, "test"), tidy(truth))
+    noisy = add_label_noise(generator(3, "suburb", 1200, "test"), relabel(truth))
     left = np.unique(noisy[noisy != 0])
     assert 0.015 < 1 - left.size / 900 < 0.06
     assert 0.02 < np.mean(left < 0) < 0.07
@@ -196,15 +205,15 @@ def test_label_noise_removes_shifts_and_doubts_some():
     assert 0.08 < moved / left.size < 0.22
 
 
-def test_tidy_splits_pieces_and_doubts_slivers():
+def test_relabel_splits_regions_and_marks_slivers_uncertain():
     truth = np.zeros((40, 40), np.int32)
     truth[2:12, 2:12] = 7
     truth[20:30, 2:12] = 7
     truth[2:12, 12:22] = -3
     truth[36:39, 36:39] = 9
-    tidied = tidy(truth)
-    assert tidied[5, 5] == 1
-    assert tidied[5, 15] == -2
-    assert tidied[25, 5] == 3
-    assert tidied[37, 37] == -4
-    np.testing.assert_array_equal(tidied != 0, truth != 0)
+    relabelled = relabel(truth)
+    assert relabelled[5, 5] == 1
+    assert relabelled[5, 15] == -2
+    assert relabelled[25, 5] == 3
+    assert relabelled[37, 37] == -4
+    np.testing.assert_array_equal(relabelled != 0, truth != 0)

@@ -12,9 +12,9 @@ from toy import CONFIG
 from eaves.core.errors import InputError
 from eaves.tiles.crops import Tile
 from eaves.training import augment, checkpoints, loop
-from eaves.training.job import Phase, Run
+from eaves.training.job import Phase, TrainingJob
 from eaves.training.sampler import Batch, Sampler
-from eaves.training.step import Engine
+from eaves.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -49,16 +49,21 @@ def run_of(tmp_path, phases=(MAIN,), held_out=(7,), optimize=None, minutes=10, *
     optimizing = CONFIG["optimize"] | {"precision": "fp32", "clip_norm": 1e9} | (optimize or {})
     settings = {"input": CONFIG["input"], "sample": sampling, "augment": CONFIG["augment"], "optimize": optimizing}
     tiles = [tile(seed) for seed in (1, 2, 3)]
-    return Run(
+    return TrainingJob(
         phases=list(phases),
         settings=settings,
         sampler=Sampler(tiles, sampling, CONFIG["augment"], (42, 0, 1)),
-        held_out=[tile(seed) for seed in held_out],
+        val_tiles=[tile(seed) for seed in held_out],
         channels=4,
         checkpoint=tmp_path / "train-0.pt",
         identity="this run",
         checkpoint_minutes=minutes,
     )
+
+
+def resume(net, run, device=CPU, group=None):
+    """Train from the run's checkpoint, if it has one."""
+    return loop.train(net, run, device, group, checkpoints.load(run.checkpoint, run.identity))
 
 
 def crops(*seeds, size=SIZE):
@@ -71,9 +76,9 @@ def crops(*seeds, size=SIZE):
 def step(net, micro_batches, run):
     """One step of plain gradient descent at a rate of 1: what is subtracted is the gradient."""
     before = [parameter.detach().clone() for parameter in net.parameters()]
-    engine = Engine(net.train(), run.settings, run.channels, CPU)
-    engine.optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
-    loss, _ = engine.step(micro_batches, run.phases[0])
+    trainer = Trainer(net.train(), run.settings, run.channels, CPU)
+    trainer.optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    loss, _ = trainer.training_step(micro_batches, run.phases[0])
     return float(loss), [old - new.detach() for old, new in zip(before, net.parameters(), strict=True)]
 
 
@@ -102,7 +107,7 @@ def test_statistics_come_from_all_micro_batches_or_from_the_first(tmp_path, batc
     net, micro_batches = network(), [crops(1), crops(2), crops(3)]
     expected = network().train()
     for batch in micro_batches[:updates]:
-        expected(Engine(network(), run.settings, 4, CPU).on_device(batch)[0])
+        expected(Trainer(network(), run.settings, 4, CPU).prepare_batch(batch)[0])
     step(net, micro_batches, run)
     assert net[1].num_batches_tracked.item() == updates
     torch.testing.assert_close(net[1].running_mean, expected[1].running_mean)
@@ -124,8 +129,8 @@ def test_a_network_learns_what_can_be_learnt(tmp_path):
 def test_the_best_epoch_of_the_last_phase_is_kept(tmp_path, monkeypatch):
     losses, states = iter([0.1, 0.2, 0.5, 0.3, 0.4]), []
 
-    def validate(engine, *_):
-        states.append(deepcopy(engine.network.state_dict()))
+    def validate(trainer, *_):
+        states.append(deepcopy(trainer.network.state_dict()))
         return {"val_loss": next(losses), "val_dice": 0.5}
 
     monkeypatch.setattr(loop, "_validate", validate)
@@ -173,7 +178,7 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_weights(tmp_path, monkeyp
         patch.setattr(checkpoints, "save", stop)
         with pytest.raises(KeyboardInterrupt):
             loop.train(first, run, CPU)
-    assert loop.train(second, run, CPU) == history
+    assert resume(second, run) == history
     for (name, one), other in zip(whole.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(one, other), name
 
@@ -195,7 +200,7 @@ def test_a_checkpoint_keeps_how_many_crops_are_computed_at_a_time(tmp_path):
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path):
     run = run_of(tmp_path, minutes=0)
     loop.train(network(), run, CPU)
-    again = loop.train(network(), replace(run, identity="other settings"), CPU)
+    again = resume(network(), replace(run, identity="other settings"))
     assert again == loop.train(network(), run_of(tmp_path / "elsewhere"), CPU)
 
 
@@ -203,6 +208,6 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_tiles(tmp_path):
     net = network()
     with torch.no_grad():
         net[3].bias[:] = float("nan")
-    said = r"the loss is nan in epoch 1, step 1, on tile-\d.*; look at these tiles, or lower"
+    said = r"the loss is nan in epoch 1, step 1, on tile-\d.*; inspect these tiles, or lower"
     with pytest.raises(InputError, match=said):
         loop.train(net, run_of(tmp_path), CPU)

@@ -1,11 +1,16 @@
-"""A toy to test on: raw tiles written by code, scripts and the workflow run in processes of their own."""
+"""A toy to test on: raw tiles written by code, and helpers that run scripts and the workflow."""
 
+import contextlib
 import functools
+import io
+import logging
 import os
+import runpy
+import shutil
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +28,6 @@ from towns import Scene, make_scene
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = PROJECT_ROOT / "workflow" / "scripts"
 CONFIG = yaml.safe_load((PROJECT_ROOT / "config.yaml").read_text())
-# Folds that this session has trained; never the user's own.
-_CACHE = tempfile.TemporaryDirectory(prefix="eaves-folds-")
-CACHE = Path(_CACHE.name)
 
 SIZE = 160
 GRID = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 440_000, 0, -0.5, 3_360_000)}
@@ -88,15 +90,67 @@ def write_tile(folder: Path, name: str, seed: int = 1, size: int = SIZE) -> Tile
 
 
 def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess:
-    """Runs Python in a process of its own, and gives what it said."""
+    """Run Python in a process of its own, and return its exit status and output."""
     environ = options.pop("env", None) or environment()
     return subprocess.run([sys.executable, *map(str, command)], env=environ, capture_output=True, text=True, **options)
 
 
-def snakemake(
-    folder: Path, *arguments: str | Path, overlay: Mapping[str, Any] | None, cache: Path = CACHE
+def run_script(
+    script: Path, *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess:
-    """Runs the workflow in a folder; one thread a job, so that two jobs on two cores do not wait for each other."""
+    """Run a script of the workflow inside this process, which saves importing torch and GDAL again.
+
+    Args:
+        script: e.g. `SCRIPTS / "score.py"`.
+        arguments: its command line.
+        cwd: the working directory meanwhile.
+        env: environment variables to add.
+
+    Returns:
+        The exit status and output, as a process of its own would have them.
+    """
+    command = [str(script), *map(str, arguments)]
+    stdout, stderr, status = io.StringIO(), io.StringIO(), 0
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        _process_state(command, {"CUDA_VISIBLE_DEVICES": "", **(env or {})}),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        try:
+            runpy.run_path(command[0], run_name="__main__")
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return subprocess.CompletedProcess(command, status, stdout.getvalue(), stderr.getvalue())
+
+
+@contextlib.contextmanager
+def _process_state(arguments: list[str], variables: Mapping[str, str]) -> Iterator[None]:
+    """Set the arguments and environment that a script sees, and restore what it changes in this process."""
+    log = logging.getLogger("eaves")
+    kept = sys.argv, dict(os.environ), log.handlers, log.level, log.propagate, signal.getsignal(signal.SIGINT)
+    sys.argv = arguments
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        sys.argv, environ, log.handlers, log.level, log.propagate, interrupt = kept
+        os.environ.clear()
+        os.environ.update(environ)
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def snakemake(
+    folder: Path, *arguments: str | Path, overlay: Mapping[str, Any] | None, cache: Path | None = None
+) -> subprocess.CompletedProcess:
+    """Run the workflow in a folder, with one thread per job, so that two jobs on two cores do not compete.
+
+    Args:
+        folder: the working directory.
+        arguments: more of Snakemake's command line.
+        overlay: settings laid over config.yaml.
+        cache: the cache of trained folds; the test session's unless given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = ["-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", folder]
     command += ["--cores", "2", "--max-threads", "1", *arguments]
@@ -107,22 +161,28 @@ def snakemake(
     return run(*command, cwd=PROJECT_ROOT, env=environment(cache))
 
 
-def environment(cache: Path = CACHE) -> dict[str, str]:
-    """The environment without what would make a run depend on where it is run."""
+def environment(cache: Path | None = None) -> dict[str, str]:
+    """Return the environment without what would make a run depend on where it is run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SNAKEMAKE")}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)  # a run is twenty short processes: compiling torch in each takes minutes
-    return kept | {"CUDA_VISIBLE_DEVICES": "", "EAVES_FOLD_CACHE": str(cache)}
+    # conftest.py names a cache for the whole test session: never the user's own.
+    return kept | {"CUDA_VISIBLE_DEVICES": "", "EAVES_FOLD_CACHE": str(cache or os.environ["EAVES_FOLD_CACHE"])}
 
 
 @dataclass(frozen=True)
 class ToyRun:
-    """The toy's finished run; nobody changes anything in it for good."""
+    """The toy's finished run, which all tests of a session share: a test that changes it works on a copy."""
 
     folder: Path
 
     @property
     def results(self) -> Path:
         return self.folder / "results"
+
+    def copy_to(self, folder: Path) -> "ToyRun":
+        """Copy the run, with its dates, so that Snakemake finds nothing to do there either."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return ToyRun(folder)
 
     def tiles(self, set_name: str) -> list[str]:
         table = pd.read_csv(self.results / "tiles" / "tiles.csv")

@@ -35,14 +35,14 @@ if not config["models"]:
             code=code("train.py"),
             tiles=tiles_folder,
             checkpoint="results/checkpoints/train-{fold}.pt",
-            journal="results/tensorboard/train-fold-{fold}",
+            tensorboard="results/tensorboard/train-fold-{fold}",
         shell:
             # `exec` leaves no shell in between, so that a signal to stop reaches training, and training alone.
             'exec python "$SCRIPTS"/train.py --fold {params.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
             " --checkpoint-minutes {resources.checkpoint_minutes} --checkpoint-steps {resources.checkpoint_steps}"
-            " --journal {params.journal:q}"
+            " --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$FOLD_CACHE"'
             " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
 

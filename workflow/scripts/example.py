@@ -1,77 +1,73 @@
-"""Sets up an example: generated tiles in data/train and data/test, laid out as the challenge's, and a small recipe.
+"""Set up an example: generated tiles in data/train and data/test, laid out like the challenge's, and a small recipe.
 
   python workflow/scripts/example.py
 
-The recipe goes into config.yaml, where Snakemake and DVC see it, and comments stay; `git checkout config.yaml` takes it
-back. Folders that hold other tiles are left alone, and so is config.yaml then.
+The recipe is written into config.yaml, where Snakemake and DVC see it; comments are kept, and
+`git checkout config.yaml` undoes it. If a folder holds other tiles, nothing is changed.
 """
 
 import argparse
-import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import scenes
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
 from eaves.tiles import discovery, generated
+from eaves.tiles.discovery import TileFiles
+from eaves.tiles.generate import generate
 
 import yaml
 from ruamel.yaml import YAML
 
 RECIPES = config.ROOT / "workflow" / "recipes"
 OVERLAYS = (RECIPES / "quickstart.yaml", RECIPES / "example.yaml")
-TRUTH = ("GTI", "GTL")
+IMAGE_FOLDER, TRUTH_FOLDER = "Inputs", "GT"
+"""The challenge's layout within data/train and data/test."""
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Generates the tiles, then changes the configuration."""
+    """Generate the tiles, then change the configuration."""
     recipe: dict[str, Any] = {}
     for path in OVERLAYS:
         recipe = config.merge(recipe, yaml.safe_load(path.read_text()))
-    towns = recipe.pop("scenes")
-    wanted = {name: generated.planned(arguments.data / name, name, towns[name]) for name in ("train", "test")}
-    for name, tiles in wanted.items():
+    scenes = recipe.pop("scenes")
+    planned = {name: list(generated.planned_files(arguments.data, name, scenes[name])) for name in ("train", "test")}
+    for name, tiles in planned.items():
         check_no_others(arguments.data / name, set(tiles))
-    for name, tiles in wanted.items():
-        for tile in cli.progress(list(tiles), f"generate {name}"):
-            generate(tile, arguments.data / name, towns)
-    change(arguments.configuration, recipe)
+    for name, tiles in planned.items():
+        for tile in cli.progress(tiles, f"generate {name}"):
+            generate(tile, challenge_layout(arguments.data / name, tile), scenes["seed"], scenes["size"])
+    edit_yaml(arguments.configuration, recipe)
     cli.LOG.info(
-        "%d training and %d test tiles are in %s, and a small recipe in %s (`git diff` shows it, `git checkout` takes "
-        "it back). Now run one of:\n  snakemake --cores all --resources gpu=4\n  dvc repro\n"
+        "%d training and %d test tiles are in %s, and a small recipe is in %s (`git diff` shows it, `git checkout` "
+        "undoes it). Now run one of:\n  snakemake --cores all --resources gpu=4\n  dvc repro\n"
         "  snakemake --profile profiles/slurm      on a cluster",
-        *(towns["train"], towns["test"], arguments.data, arguments.configuration),
+        *(scenes["train"], scenes["test"], arguments.data, arguments.configuration),
     )
 
 
 def check_no_others(folder: Path, names: set[str]) -> None:
-    """Refuses a folder with tiles that are not the example's.
+    """Check that a folder holds no tiles except the example's.
 
     Raises:
-        InputError: with one of the tiles.
+        InputError: If it does; the message names one of them.
     """
     files = sorted(discovery.files_below(folder)) if folder.is_dir() else []
     tiles = {named[0] for path in files if (named := discovery.tile_and_kind(path.name))}
     if others := sorted(tiles - names):
-        raise InputError(f"{folder}: holds other tiles, e.g. {others[0]}; move them away, or try the pipeline on them")
+        raise InputError(f"{folder}: contains other tiles, e.g. {others[0]}; move them, or run the pipeline on them")
 
 
-def generate(tile: str, folder: Path, towns: dict[str, Any]) -> None:
-    """Generates a tile, its images in Inputs/ and its truth in GT/."""
-    temporary = folder / ".generated"
-    scenes.generate(tile, temporary, towns)
-    for kind in discovery.KINDS:
-        place = folder / ("GT" if kind in TRUTH else "Inputs")
-        place.mkdir(exist_ok=True)
-        name = f"{tile}_{kind}.tif"
-        (temporary / name).replace(place / name)
-    shutil.rmtree(temporary)
+def challenge_layout(folder: Path, tile: str) -> TileFiles:
+    """Return the paths of a tile's raw files in the challenge's layout: images in Inputs/, truth in GT/."""
+    images, truth = (generated.files_in(folder / name, tile) for name in (IMAGE_FOLDER, TRUTH_FOLDER))
+    return replace(images, gti=truth.gti, gtl=truth.gtl)
 
 
-def change(file: Path, recipe: dict[str, Any]) -> None:
-    """Changes values in a YAML file and nothing else: order and comments stay."""
+def edit_yaml(file: Path, recipe: dict[str, Any]) -> None:
+    """Replace values in a YAML file, keeping order and comments."""
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 4096
@@ -80,22 +76,26 @@ def change(file: Path, recipe: dict[str, Any]) -> None:
         type(None), lambda own, _: own.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     content = editor.load(file)
-    lay_into(content, recipe)
+    update_nested(content, recipe)
     with atomic_write(file) as temporary, temporary.open("w") as stream:
         editor.dump(content, stream)
 
 
-def lay_into(content: dict[str, Any], overlay: dict[str, Any]) -> None:
-    """Replaces values in place, block by block."""
+def update_nested(content: dict[str, Any], overlay: dict[str, Any]) -> None:
+    """Replace values in place, block by block."""
     for key, value in overlay.items():
         if isinstance(value, dict):
-            lay_into(content[key], value)
+            update_nested(content[key], value)
         else:
             content[key] = value
 
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="where train/ and test/ are (%(default)s)")
-    parser.add_argument("--configuration", type=Path, default=Path("config.yaml"), help="the file to change")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder of train/ and test/ (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--configuration", type=Path, default=Path("config.yaml"), help="file to change (default: %(default)s)"
+    )
     cli.run(main, parser.parse_args())

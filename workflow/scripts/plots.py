@@ -35,15 +35,15 @@ def main(arguments: argparse.Namespace) -> Done:
 
 def by_set(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     """Turns the rows of whole sets into a column per set, the test tiles' and the out-of-fold ones."""
-    whole_sets = table[table["tile_group"].isna() & table["tile"].isna()]
-    return whole_sets.pivot_table(index=x, columns="group", values=y).reindex(columns=LINES).reset_index()
+    whole_sets = table[table["group"].isna() & table["tile"].isna()]
+    return whole_sets.pivot_table(index=x, columns="set", values=y).reindex(columns=LINES).reset_index()
 
 
 def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
     """Joins the folds' tables of losses, epoch by epoch."""
     stages = [pd.concat([read_table(path) for path in paths]) for paths in (warmups, models)]
     means = pd.concat([stage.groupby("epoch")[["loss", "val_loss"]].mean() for stage in stages])
-    means = means.rename(columns={"loss": "learnt", "val_loss": "held_out"})
+    means = means.rename(columns={"loss": "train", "val_loss": "val"})
     means.insert(0, "epoch", range(1, len(means) + 1))
     return means
 

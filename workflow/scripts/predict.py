@@ -8,7 +8,7 @@ from eaves.core import cli, config
 from eaves.core.meter import Meter
 from eaves.core.tables import read_table
 from eaves.models.inference import count_windows, predict_strips
-from eaves.models.network import restore
+from eaves.models.network import load_model
 from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import probabilities
@@ -20,8 +20,8 @@ from torch import nn
 def main(arguments: argparse.Namespace) -> Done:
     """Predict each tile; models are loaded once."""
     block = config.section(arguments.settings, "predict")["predict"]
-    devices.make_repeatable(0, arguments.threads)
-    device = devices.choose()[0]
+    devices.make_deterministic(0, arguments.threads)
+    device = devices.select_devices()[0]
     fold_of = None
     if arguments.folds:
         fold_of = read_table(arguments.folds).set_index("tile")["fold"]
@@ -34,8 +34,8 @@ def main(arguments: argparse.Namespace) -> Done:
         tile = image_file.stem.removesuffix("_image")
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
-            network, recipe = restore(path)
-            loaded[path] = devices.place(network, device).eval(), recipe
+            network, recipe = load_model(path)
+            loaded[path] = devices.to_device(network, device).eval(), recipe
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
         pixels = tifffile.memmap(image_file, mode="r")
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> Done:
     return Done(
         inputs=[*arguments.images, *arguments.models, *([arguments.folds] if arguments.folds else [])],
         outputs=model_of,
-        device=devices.described(device, block["precision"], arguments.threads),
+        device=devices.describe(device, block["precision"], arguments.threads),
         models=model_of if len(arguments.models) > 1 else {},
     )
 

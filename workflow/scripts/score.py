@@ -28,7 +28,7 @@ from eaves.metrics.challenge import challenge_rules, match_overlaps, score_overl
 from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
 from eaves.provenance.records import Done
-from eaves.separation.thresholds import in_force
+from eaves.separation.thresholds import resolve_thresholds
 from eaves.tiles.folds import group_of
 
 SETS = {"train": "out_of_fold", "test": "test"}
@@ -46,7 +46,7 @@ def main(arguments: argparse.Namespace) -> Done:
         scored, inputs = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
         found = tables.summary(scored) | {"rules": rules}
         if arguments.table:
-            used = in_force(blocks["separate"], arguments.thresholds)
+            used = resolve_thresholds(blocks["separate"], arguments.thresholds)
             found["separation"] = used | {"tuned": bool(arguments.thresholds)}
         if arguments.json:
             finished.enter_context(atomic_write(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
@@ -74,14 +74,14 @@ def main(arguments: argparse.Namespace) -> Done:
 
 def score_tiles(
     arguments: argparse.Namespace, rules: dict[str, Any], pattern: str, buildings: Path | None
-) -> tuple[list[tables.Scored], list[Path]]:
+) -> tuple[list[tables.ScoredTile], list[Path]]:
     """Score each tile, and append its buildings to their table.
 
     Returns:
         The score of each tile, and the files that were read.
     """
     sets = sets_of_tiles(arguments.table) if arguments.table else None
-    scored: list[tables.Scored] = []
+    scored: list[tables.ScoredTile] = []
     if buildings:
         buildings.write_text("tile\n" if sets == {} else "")
     if sets == {}:
@@ -101,7 +101,7 @@ def score_tiles(
             matches = match_overlaps(overlaps, **challenge)
             matches.insert(0, "tile", tile)
             matches.to_csv(buildings, mode="a", header=not scored, index=False, float_format="%.6f")
-        scored.append(tables.Scored(group, group_of(tile, pattern) or "", tile, score, measured))
+        scored.append(tables.ScoredTile(group, group_of(tile, pattern) or "", tile, score, measured))
     return scored, [path for tile in pairs.names for path in pairs.files(tile)]
 
 

@@ -18,7 +18,7 @@ from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
 from eaves.provenance.records import Done
 from eaves.raster import geotiff
-from eaves.separation.thresholds import Thresholds, in_force
+from eaves.separation.thresholds import Thresholds, resolve_thresholds
 from eaves.separation.watershed import separate
 from eaves.tiles import probabilities
 
@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> Done:
     """Separates each tile; memory holds one."""
     block = config.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
-    values = in_force(block, arguments.thresholds, **given)
+    values = resolve_thresholds(block, arguments.thresholds, **given)
     found = probabilities.find(arguments.probabilities)
     check_places(found, arguments.folder, arguments.tiles)
     rows = []

@@ -1,4 +1,4 @@
-"""Shapes of buildings: houses, rows, blocks with courtyards, halls, and what stands on their roofs."""
+"""Generate shapes of buildings: houses, row houses, apartment blocks, courtyards and halls."""
 
 import itertools
 from dataclasses import dataclass
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from towns.plan import Building, Wing, vary
-from towns.towns import Town
+from towns.presets import Town
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A place to build at: an origin in metres, a direction along the street and whether the plot lies left of it."""
+    """A local frame at a plot: origin in metres, direction of the street, and on which side the plot lies."""
 
     origin: np.ndarray
     angle: float
     flip: bool
 
     def point(self, u: float, v: float) -> np.ndarray:
-        """Metres of the point u along the street and v into the plot: (2,)."""
+        """Return the point u along the street and v into the plot, in metres: (2,)."""
         c, s = np.cos(self.angle), np.sin(self.angle)
         back = np.array([s, -c]) if self.flip else np.array([-s, c])
         return self.origin + u * np.array([c, s]) + v * back
 
     def area(self, u: tuple[float, float], v: tuple[float, float]) -> np.ndarray:
-        """Corners (4, 2) in metres of a rectangle."""
+        """Return the corners (4, 2) of a rectangle, in metres."""
         return np.array(
             [self.point(u[0], v[0]), self.point(u[1], v[0]), self.point(u[1], v[1]), self.point(u[0], v[1])]
         )
 
     def wing(self, u: tuple[float, float], v: tuple[float, float], eave_m: float, pitch: float, roof: str) -> Wing:
-        """Make a wing over a rectangle; its ridge runs along the longer side."""
+        """Return a wing over a rectangle, with its ridge along the longer side."""
         x, y = self.point((u[0] + u[1]) / 2, (v[0] + v[1]) / 2)
         half_u, half_v = (u[1] - u[0]) / 2, (v[1] - v[0]) / 2
         if half_u >= half_v:
@@ -39,14 +39,14 @@ class Frame:
 
 
 def house(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, float], front_m: float) -> Building:
-    """Make a detached house: a main wing, often a second across it, sometimes a garage in front.
+    """Make a detached house: a main wing, often a second one across it, sometimes a garage.
 
     Args:
-        rng: Source of the numbers.
-        town: Sizes and colours.
+        rng: Random generator.
+        town: Settings for sizes and colours.
         frame: Origin at the middle of the plot's front.
-        room: Largest extents along and into the plot, m.
-        front_m: Distance of the front wall from the street side, m.
+        room: Available extents along the street and into the plot, m.
+        front_m: Distance of the front wall from the street, m.
     """
     area = rng.uniform(*town.house_area_m2)
     aspect = rng.uniform(1.1, 1.8)
@@ -80,7 +80,7 @@ def house(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float,
 
 
 def row(rng: np.random.Generator, town: Town, frame: Frame, units: int, front_m: float) -> list[Building]:
-    """Make touching row houses, each with a height, a depth and a roof of its own."""
+    """Make touching row houses that differ in width, height and setback."""
     unit = rng.uniform(6.5, 10)
     depth, eave, pitch = rng.uniform(9.5, 13), rng.uniform(4.5, 7.0), rng.uniform(*town.pitch) * 0.85
     alike = rng.uniform() < 0.25
@@ -100,7 +100,7 @@ def row(rng: np.random.Generator, town: Town, frame: Frame, units: int, front_m:
 
 
 def slab(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, float], front_m: float) -> Building:
-    """Make a larger block shaped like an I, L, T, U or closed ring around a court."""
+    """Make an apartment or office block in the shape of an I, L, T, U or a closed ring around a courtyard."""
     length, depth = room[0] * rng.uniform(0.7, 1.0), room[1] * rng.uniform(0.75, 1.0)
     thick = rng.uniform(10, 14)
     flat = rng.uniform() < 0.6
@@ -126,7 +126,7 @@ def slab(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, 
 
 
 def hall(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, float], front_m: float) -> Building:
-    """Make a large flat or shallow hall, some with an annex."""
+    """Make a large hall with a flat or shallow roof, sometimes with an annex."""
     length, depth = room[0] * rng.uniform(0.7, 1.0), room[1] * rng.uniform(0.65, 1.0)
     eave = rng.uniform(6, 11)
     shallow = rng.uniform() < 0.3
@@ -146,7 +146,7 @@ def hall(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, 
 
 
 def court(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, float]) -> list[Building]:
-    """Make houses wall to wall around a court: front, back and one or both sides."""
+    """Make houses wall to wall around a courtyard: front, back and one or both sides."""
     length, depth, thick = room[0], room[1], rng.uniform(10, 12.5)
     eave, pitch = rng.uniform(8, 13), rng.uniform(*town.pitch) * 0.8
     sides: list[tuple[tuple[float, float], tuple[float, float]]] = []
@@ -165,11 +165,11 @@ def court(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float,
 
 
 def roof_colour(rng: np.random.Generator, town: Town, flat: bool) -> np.ndarray:
-    """Pick a roof's colour (3,) from the town's palette and vary it."""
+    """Draw a roof colour (3,) from the town's palette, with variation."""
     palette = town.flat_roofs if flat else town.house_roofs
     return vary(rng, palette[rng.integers(len(palette))], 0.07, 4)
 
 
 def wall_colour(rng: np.random.Generator, town: Town) -> np.ndarray:
-    """Pick a wall's colour (3,)."""
+    """Draw a wall colour (3,) from the town's palette, with variation."""
     return vary(rng, town.walls[rng.integers(len(town.walls))], 0.08, 4)

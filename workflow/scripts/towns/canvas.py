@@ -1,13 +1,13 @@
-"""The rasters a town is drawn into, and small things drawn straight into them."""
+"""The rasters that a town is drawn on, and methods that draw small objects."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from towns.plan import RESOLUTION_M, SUBPIXEL_BITS, Box, Wing, fixed, rectangle, to_px
+from towns.plan import RESOLUTION_M, SUBPIXEL_BITS, Box, Wing, rectangle, to_fixed_point, to_px
 
-GROUND, ROOF, CROWN, THING = range(4)
+GROUND, ROOF, CROWN, OBJECT = range(4)
 
 Window = tuple[slice, slice]
 
@@ -17,14 +17,14 @@ class Canvas:
     """Rasters of the scene with its margin, all (side, side).
 
     Attributes:
-        ground_m: float32, the bare ground, metres.
-        surface_m: float32, the highest thing, metres.
+        ground_m: float32, ground elevation, metres.
+        surface_m: float32, surface elevation, metres.
         slope_x, slope_y: float32, rise of the surface per metre to the east and to the south.
-        colour: (side, side, 3) float32, sRGB in flat light of what is on top.
-        under: (side, side, 3) float32, what shows where a leaning thing has moved away: walls and ground.
-        kind: uint8, GROUND, ROOF, CROWN or THING.
-        truth: int32, building ids; trees do not hide them.
-        stain, lump, grain: float32 noise of about unit deviation over several metres, over one or two, and per pixel.
+        colour: (side, side, 3) float32, unlit sRGB of the top surface.
+        under: (side, side, 3) float32, unlit sRGB of walls and ground, visible where relief displacement reveals them.
+        kind: uint8, GROUND, ROOF, CROWN or OBJECT.
+        truth: int32, building ids, also under trees.
+        stain, lump, grain: float32 noise of about unit standard deviation; wavelengths are 6 m, 2.5 m and one pixel.
     """
 
     ground_m: np.ndarray
@@ -45,7 +45,7 @@ class Canvas:
         return self.ground_m.shape[0]
 
     def window(self, low_px: np.ndarray, high_px: np.ndarray) -> Window | None:
-        """Clip a box of pixel coordinates (x, y) to the rasters; None where nothing is left."""
+        """Clip a box of pixel coordinates (x, y) to the rasters; return None if nothing is left."""
         low = np.clip(np.floor(low_px).astype(int), 0, self.side)
         high = np.clip(np.ceil(high_px).astype(int) + 1, 0, self.side)
         if (high - low < 2).any():
@@ -53,7 +53,7 @@ class Canvas:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
     def metres(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Metres (x, y) of the pixel centres in a window."""
+        """Return the coordinates (x, y) of the pixel centres in a window, metres."""
         rows, columns = np.mgrid[window]
         centre = (self.side - 1) / 2
         return (columns - centre) * RESOLUTION_M, (rows - centre) * RESOLUTION_M
@@ -61,7 +61,7 @@ class Canvas:
     def _patch(
         self, wing: Wing, at: tuple[float, float] | np.ndarray, half: np.ndarray
     ) -> tuple[Window, np.ndarray] | None:
-        """Find the pixels of a rectangle given in a wing's own coordinates, on roofs only."""
+        """Return the roof pixels of a rectangle in a wing's local coordinates, as a window and a mask."""
         c, s = np.cos(wing.angle), np.sin(wing.angle)
         x, y = wing.x + c * at[0] - s * at[1], wing.y + s * at[0] + c * at[1]
         corners = rectangle(x, y, half[0], half[1], wing.angle)
@@ -75,7 +75,7 @@ class Canvas:
     def add_box(
         self, wing: Wing, at: tuple[float, float], half: np.ndarray, roof_m: float, rise_m: float, colour: np.ndarray
     ) -> None:
-        """Put a box on a roof: `at` and `half` extents in the wing's coordinates, metres."""
+        """Draw a box on a roof; centre `at` and half extents `half` in the wing's local coordinates, metres."""
         patch = self._patch(wing, at, half)
         if patch is not None:
             window, inside = patch
@@ -85,22 +85,22 @@ class Canvas:
             self.slope_y[window][inside] = 0
 
     def tint(self, wing: Wing, at: tuple[float, float], half: np.ndarray, colour: np.ndarray) -> None:
-        """Colour a rectangle of a roof without raising it."""
+        """Colour a rectangle of a roof without changing its height."""
         patch = self._patch(wing, at, half)
         if patch is not None:
             window, inside = patch
             self.colour[window][inside] = colour
 
-    def add_thing(self, box: Box) -> None:
-        """Stand a car, a fence or a wall on the ground; never over a building."""
+    def add_object(self, box: Box) -> None:
+        """Draw a car or a fence on the ground, never over a building."""
         points = to_px(box.outline, self.side)
         window = self.window(points.min(0) - 1, points.max(0) + 1)
         if window is None:
             return
         mask = np.zeros((window[0].stop - window[0].start, window[1].stop - window[1].start), np.uint8)
         offset = np.array([window[1].start, window[0].start]) << SUBPIXEL_BITS
-        cv2.fillPoly(mask, [fixed(box.outline, self.side) - offset.astype(np.int32)], 1, shift=SUBPIXEL_BITS)
+        cv2.fillPoly(mask, [to_fixed_point(box.outline, self.side) - offset.astype(np.int32)], 1, shift=SUBPIXEL_BITS)
         inside = (mask > 0) & (self.kind[window] != ROOF)
         self.surface_m[window][inside] = self.ground_m[window][inside] + box.height
         self.colour[window][inside] = box.colour
-        self.kind[window][inside] = THING
+        self.kind[window][inside] = OBJECT

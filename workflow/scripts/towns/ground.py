@@ -1,15 +1,15 @@
-"""The ground before anything stands on it: its heights, its surfaces and their texture."""
+"""Draw the bare ground: its elevation, its surfaces and their texture."""
 
 import cv2
 import numpy as np
 
 from towns.layout import Street, draw_streets
 from towns.noise import fractal, smooth
-from towns.plan import FIELD, GRASS, RESOLUTION_M, SUBPIXEL_BITS, Plan, fixed, rectangle, vary
-from towns.towns import Town
+from towns.plan import FIELD, GRASS, RESOLUTION_M, SUBPIXEL_BITS, Plan, rectangle, to_fixed_point, vary
+from towns.presets import Town
 
 TEXTURE = np.array(
-    [  # pixel, 2 m, 8 m, dryness; sRGB steps, rows as the materials in plan.py
+    [  # sRGB steps at wavelengths of 1 px, 2.5 m and 9 m, and by dryness; a row per material in plan.py
         (6.0, 5.5, 6.0, 9.0),
         (5.0, 6.0, 7.0, 4.0),
         (4.0, 4.0, 5.0, 6.0),
@@ -21,11 +21,11 @@ TEXTURE = np.array(
     np.float32,
 )
 DRYNESS = np.array([1.0, 0.45, -0.1], np.float32)
-"""How drying grass shifts red, green and blue."""
+"""How dry grass differs in red, green and blue."""
 
 
 def make_terrain(rng: np.random.Generator, town: Town, side: int) -> np.ndarray:
-    """Make hills on a slope: (side, side) float32 metres above sea."""
+    """Return hilly terrain on a slope: (side, side) float32, elevation in metres."""
     axis = (np.arange(side, dtype=np.float32) - side / 2) * RESOLUTION_M
     heading, slope = rng.uniform(0, 2 * np.pi), rng.uniform(*town.slope)
     plane = slope * (np.cos(heading) * axis[None, :] + np.sin(heading) * axis[:, None])
@@ -36,10 +36,10 @@ def make_terrain(rng: np.random.Generator, town: Town, side: int) -> np.ndarray:
 def draw_ground(
     rng: np.random.Generator, town: Town, plan: Plan, streets: list[Street]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw streets, plots and all surfaces with their texture.
+    """Draw streets, plots and all other surfaces with their texture.
 
     Returns:
-        (side, side, 3) float32 sRGB in flat light, and (side, side) uint8 materials.
+        (side, side, 3) float32 unlit sRGB, and (side, side) uint8 materials.
     """
     side = plan.side
     blend = np.clip(0.4 + 0.35 * fractal(rng, side, 160, 3), 0, 1)[..., None]
@@ -48,7 +48,7 @@ def draw_ground(
     draw_streets(rng, colour, material, streets, town)
     patch_streets(rng, colour, streets)
     for paint in plan.paints:
-        points = [fixed(paint.outline, side)]
+        points = [to_fixed_point(paint.outline, side)]
         cv2.fillPoly(colour, points, paint.colour.tolist(), shift=SUBPIXEL_BITS)
         cv2.fillPoly(material, points, paint.material, shift=SUBPIXEL_BITS)
     worn = material == GRASS
@@ -64,14 +64,14 @@ def draw_ground(
 
 
 def furrow_axis(rng: np.random.Generator, side: int) -> np.ndarray:
-    """Coordinate across a random direction, metres: (side, side)."""
+    """Return the coordinate along a random direction, metres: (side, side)."""
     axis = np.arange(side) * RESOLUTION_M
     heading = rng.uniform(0, np.pi)
     return np.cos(heading) * axis[None, :] + np.sin(heading) * axis[:, None]
 
 
 def patch_streets(rng: np.random.Generator, colour: np.ndarray, streets: list[Street]) -> None:
-    """Lay repair patches and worn spots onto the roadway's colour (side, side, 3), in place."""
+    """Draw repair patches on the roads, into colour (side, side, 3) in place."""
     side = colour.shape[0]
     for street in streets:
         steps = np.diff(street.line, axis=0)
@@ -84,4 +84,4 @@ def patch_streets(rng: np.random.Generator, colour: np.ndarray, streets: list[St
                 row, column = np.round(np.array([y, x]) / RESOLUTION_M + (side - 1) / 2).astype(int)
                 if 0 <= row < side and 0 <= column < side:
                     tone = colour[row, column] * rng.uniform(0.85, 1.1)
-                    cv2.fillPoly(colour, [fixed(outline, side)], tone.tolist(), shift=SUBPIXEL_BITS)
+                    cv2.fillPoly(colour, [to_fixed_point(outline, side)], tone.tolist(), shift=SUBPIXEL_BITS)

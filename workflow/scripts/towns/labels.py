@@ -1,26 +1,26 @@
-"""The true buildings, and the faults of labels drawn by hand: missing, shifted, uncertain."""
+"""Number the true buildings, and simulate errors of manual labelling: missing, shifted and uncertain labels."""
 
 import numpy as np
 from scipy import ndimage
 
 MISSING = 0.035
-"""Share of buildings without a label. The challenge has all three faults; the shares are this project's choice."""
+"""Share of buildings without a label. The challenge has all three errors; the shares are this project's choice."""
 SHIFTED = 0.15
-"""Share of labels that lie 1 to 4 px off."""
+"""Share of labels that are shifted by 1 to 4 px."""
 UNCERTAIN = 0.04
 """Share of labels marked uncertain."""
 SLIVER_PX = 40
-"""Smaller pieces, cut off by the scene's border, are uncertain."""
+"""Regions below this area, mostly cut off by the scene's border, are uncertain."""
 
 
-def tidy(truth: np.ndarray) -> np.ndarray:
-    """Give every connected piece an id of its own, dense in order of first appearance.
+def relabel(truth: np.ndarray) -> np.ndarray:
+    """Give every connected region an id of its own, consecutive in order of first appearance.
 
     Args:
         truth: (H, W) int32, any ids, negative where uncertain.
 
     Returns:
-        (H, W) int32: each id one 4-connected region, absolute values 1..n, slivers negative.
+        (H, W) int32: each id is one 4-connected region, absolute values 1..n, small regions negative.
     """
     side = truth.shape
     result = np.zeros(side, np.int32)
@@ -42,15 +42,15 @@ def tidy(truth: np.ndarray) -> np.ndarray:
     return result
 
 
-def spoil(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
-    """Label as people do: leave some buildings out, shift some, mark some uncertain.
+def add_label_noise(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
+    """Simulate errors of manual labelling: omit some buildings, shift some, mark some uncertain.
 
     Args:
-        rng: Source of the numbers.
-        truth: (H, W) int32, clean ids as `tidy` makes them.
+        rng: Random generator.
+        truth: (H, W) int32, ids as `relabel` returns them.
 
     Returns:
-        (H, W) int32 of the same kind.
+        (H, W) int32 labels, numbered by `relabel`.
     """
     side = np.array(truth.shape)
     result = np.zeros_like(truth)
@@ -70,4 +70,4 @@ def spoil(rng: np.random.Generator, truth: np.ndarray) -> np.ndarray:
         rows, columns = rows[keep], columns[keep]
         free = result[rows, columns] == 0
         result[rows[free], columns[free]] = -number if unsure < UNCERTAIN else sign * number
-    return tidy(result)
+    return relabel(result)

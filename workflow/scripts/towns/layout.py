@@ -1,4 +1,4 @@
-"""Streets and the blocks between them: a bent grid whose cross streets need not meet."""
+"""Lay out streets and the blocks between them: a warped grid whose cross streets need not meet."""
 
 import itertools
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from towns.plan import ASPHALT, CONCRETE, RESOLUTION_M, STREET, SUBPIXEL_BITS, Plan, fixed, vary
-from towns.towns import Town
+from towns.plan import ASPHALT, CONCRETE, RESOLUTION_M, STREET, SUBPIXEL_BITS, Plan, to_fixed_point, vary
+from towns.presets import Town
 
 STEP_M = 6.0
 """Spacing of points along a drawn street."""
@@ -17,10 +17,10 @@ AVENUE_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Warp:
-    """Bends the plane: grid coordinates (a across, b along the long streets) to metres.
+    """A smooth warp from grid coordinates (a across, b along the long streets) to metres.
 
     Attributes:
-        angle: Turn of the whole grid, radians.
+        angle: Rotation of the whole grid, radians.
         waves: (N, 5) wave vector (2, radians per metre), phase, and displacement (2, metres).
     """
 
@@ -28,7 +28,7 @@ class Warp:
     waves: np.ndarray
 
     def __call__(self, a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-        """Map grid coordinates to metres: (..., 2)."""
+        """Map grid coordinates to metres: (..., 2) float64."""
         grid = np.stack(np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float)), -1)
         phase = grid @ self.waves[:, :2].T + self.waves[:, 2]
         bent = grid + np.sin(phase) @ self.waves[:, 3:]
@@ -36,12 +36,12 @@ class Warp:
         return bent @ np.array([[c, s], [-s, c]])
 
     def directions(self, a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
-        """Give the local derivatives by a and by b, metres per grid metre: two (2,) arrays."""
+        """Return the local derivatives with respect to a and b, metres per grid metre: two (2,) arrays."""
         points = self(np.array([a + 0.5, a - 0.5, a, a]), np.array([b, b, b + 0.5, b - 0.5]))
         return points[0] - points[1], points[2] - points[3]
 
     def area(self, a: tuple[float, float], b: tuple[float, float]) -> np.ndarray:
-        """Outline (N, 2) in metres of a grid rectangle."""
+        """Return the outline (N, 2) of a grid rectangle, in metres."""
         ts = np.linspace(0, 1, 9)
         edge_a = np.concatenate([a[0] + 0 * ts, a[0] + (a[1] - a[0]) * ts, a[1] + 0 * ts, a[1] + (a[0] - a[1]) * ts])
         edge_b = np.concatenate([b[0] + (b[1] - b[0]) * ts, b[1] + 0 * ts, b[1] + (b[0] - b[1]) * ts, b[0] + 0 * ts])
@@ -58,7 +58,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Street:
-    """A centre line (N, 2) in metres with its width in metres."""
+    """A street: its centre line (N, 2) and width in metres, and whether it is a main road."""
 
     line: np.ndarray
     width: float
@@ -66,7 +66,7 @@ class Street:
 
 
 def make_warp(rng: np.random.Generator, town: Town) -> Warp:
-    """Draw the bends of a town: long ones, and short ones that make lanes wind."""
+    """Draw the random bends of a town: long ones, and short ones that make lanes wind."""
     waves = []
     for amplitude, length, count in ((town.bend_m, town.bend_length_m, 3), (town.wiggle_m, town.wiggle_length_m, 4)):
         for _ in range(count):
@@ -79,8 +79,8 @@ def make_warp(rng: np.random.Generator, town: Town) -> Warp:
     return Warp(rng.uniform(-np.pi, np.pi), np.array(waves))
 
 
-def cuts(rng: np.random.Generator, reach: float, spacing: tuple[float, float]) -> list[float]:
-    """Cut the line from -reach to reach at random spacings, metres."""
+def cut_positions(rng: np.random.Generator, reach: float, spacing: tuple[float, float]) -> list[float]:
+    """Return positions at random spacings that cover -reach to reach, metres."""
     places = [-reach - rng.uniform(0, spacing[1])]
     while places[-1] < reach:
         places.append(places[-1] + rng.uniform(*spacing))
@@ -88,10 +88,10 @@ def cuts(rng: np.random.Generator, reach: float, spacing: tuple[float, float]) -
 
 
 def make_streets(rng: np.random.Generator, town: Town, warp: Warp, side: int) -> tuple[list[Street], list[Block]]:
-    """Lay long streets and, strip by strip between them, cross streets; what remains are blocks."""
+    """Lay out long streets and, in each strip between two of them, cross streets; return streets and blocks."""
     reach = side * RESOLUTION_M / 2 * 1.42 + town.bend_m + 10
     streets, blocks = [], []
-    lines = cuts(rng, reach, town.block_depth_m)
+    lines = cut_positions(rng, reach, town.block_depth_m)
     ts = np.arange(-reach - 200, reach + 200, STEP_M)
     widths = []
     for a in lines:
@@ -102,7 +102,7 @@ def make_streets(rng: np.random.Generator, town: Town, warp: Warp, side: int) ->
     across: list[float] = []
     for low, high, low_width, high_width in zip(lines, lines[1:], widths, widths[1:], strict=False):
         if not across or rng.uniform() < 0.65:
-            across = cuts(rng, reach, town.block_length_m)
+            across = cut_positions(rng, reach, town.block_length_m)
         width = rng.uniform(*town.street_width_m)
         for b in across:
             steps = np.linspace(low, high, max(int((high - low) / STEP_M), 4))
@@ -119,30 +119,30 @@ def make_streets(rng: np.random.Generator, town: Town, warp: Warp, side: int) ->
     return streets, near
 
 
-def take_streets(plan: Plan, streets: list[Street], town: Town) -> None:
-    """Mark streets and pavements as taken."""
+def mark_streets(plan: Plan, streets: list[Street], town: Town) -> None:
+    """Mark streets and pavements as occupied."""
     for street in streets:
         thickness = round((street.width + 2 * town.pavement_m) / RESOLUTION_M)
-        points = [fixed(street.line, plan.side)]
-        cv2.polylines(plan.taken, points, False, STREET, thickness, shift=SUBPIXEL_BITS)
+        points = [to_fixed_point(street.line, plan.side)]
+        cv2.polylines(plan.occupancy, points, False, STREET, thickness, shift=SUBPIXEL_BITS)
 
 
 def draw_streets(
     rng: np.random.Generator, colour: np.ndarray, material: np.ndarray, streets: list[Street], town: Town
 ) -> None:
-    """Draw pavements, kerbs, roadways and markings into the ground.
+    """Draw pavements, kerbs, roadways and markings onto the ground.
 
     Args:
-        rng: Source of the numbers.
-        colour: (side, side, 3) float32 sRGB, changed.
-        material: (side, side) uint8, changed.
-        streets: What to draw.
-        town: Widths and colours.
+        rng: Random generator.
+        colour: (side, side, 3) float32 sRGB, modified in place.
+        material: (side, side) uint8, modified in place.
+        streets: The streets to draw.
+        town: Settings for widths and colours.
     """
     side = colour.shape[0]
 
     def stroke(line: np.ndarray, width_m: float, tone: np.ndarray, stuff: int) -> None:
-        points, thickness = [fixed(line, side)], max(round(width_m / RESOLUTION_M), 1)
+        points, thickness = [to_fixed_point(line, side)], max(round(width_m / RESOLUTION_M), 1)
         cv2.polylines(colour, points, False, tone.tolist(), thickness, shift=SUBPIXEL_BITS)
         cv2.polylines(material, points, False, stuff, thickness, shift=SUBPIXEL_BITS)
 
@@ -169,7 +169,7 @@ def draw_streets(
 
 
 def colour_at(colour: np.ndarray, point_m: np.ndarray) -> np.ndarray:
-    """Read the colour (3,) under a point in metres, the nearest pixel inside the raster."""
+    """Return the colour (3,) at a point in metres, from the nearest pixel inside the raster."""
     side = colour.shape[0]
     column, row = np.clip(np.round(point_m / RESOLUTION_M + (side - 1) / 2).astype(int), 0, side - 1)
     return colour[row, column]

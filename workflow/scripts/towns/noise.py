@@ -1,4 +1,4 @@
-"""Random numbers that depend on named things only, and smooth random fields."""
+"""Independent random generators by purpose, and smooth random fields."""
 
 import zlib
 
@@ -6,29 +6,29 @@ import cv2
 import numpy as np
 
 CUBIC_GAIN = 1.17
-"""Brings cubic interpolation of unit white noise back to about unit deviation (measured)."""
+"""Restores unit standard deviation after cubic interpolation of white noise (measured)."""
 
 
 def generator(seed: int, town: str, size: int, purpose: str) -> np.random.Generator:
-    """Make the generator of one purpose in one scene, independent of every other purpose.
+    """Return the random generator for one purpose in one scene, independent of all others.
 
     Args:
-        seed: The scene's seed, not negative.
+        seed: The scene's seed, at least 0.
         town: The town's name.
         size: The scene's side, px.
-        purpose: What the numbers are for, such as "trees".
+        purpose: What the random numbers are used for, such as "trees".
     """
     words = [seed, zlib.crc32(town.encode()), size, zlib.crc32(purpose.encode())]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
 
 
 def smooth(rng: np.random.Generator, side: int, wavelength_px: float) -> np.ndarray:
-    """Draw a smooth random field of about unit deviation.
+    """Draw a smooth random field of about unit standard deviation.
 
     Args:
-        rng: Source of the numbers.
+        rng: Random generator.
         side: Side of the field, px.
-        wavelength_px: Distance over which the field forgets itself; below 1.5 the noise is white.
+        wavelength_px: Distance over which values become uncorrelated; below 1.5 the noise is white.
 
     Returns:
         (side, side) float32, mean about 0.
@@ -46,17 +46,17 @@ def smooth(rng: np.random.Generator, side: int, wavelength_px: float) -> np.ndar
 
 
 def fractal(rng: np.random.Generator, side: int, wavelength_px: float, octaves: int, fall: float = 0.5) -> np.ndarray:
-    """Sum smooth fields of halving wavelength and falling weight.
+    """Draw fractal noise: a sum of smooth fields with halving wavelengths and decreasing weights.
 
     Args:
-        rng: Source of the numbers.
+        rng: Random generator.
         side: Side of the field, px.
         wavelength_px: Wavelength of the first octave.
-        octaves: How many fields to sum.
-        fall: Weight of each octave relative to the one before.
+        octaves: Number of fields.
+        fall: Weight of each octave relative to the previous one.
 
     Returns:
-        (side, side) float32 of about unit deviation.
+        (side, side) float32 of about unit standard deviation.
     """
     total = np.zeros((side, side), np.float32)
     weights = [fall**octave for octave in range(octaves)]

@@ -1,16 +1,16 @@
-"""Blocks without buildings: parks with paths and courts, ponds in meadows, fields."""
+"""Fill blocks without buildings: parks with paths and sports courts, ponds in meadows, fields."""
 
 import numpy as np
 
 from towns import yards
+from towns.building_site import Site
 from towns.layout import Block
 from towns.plan import CONCRETE, FIELD, GRASS, PAVED, POOL, SOIL, WATER, vary
-from towns.site import Site
 from towns.vegetation import fill_trees
 
 
 def fill_open(site: Site, block: Block, use: str) -> None:
-    """A park with paths, a pond in a meadow, or a field."""
+    """Draw a park with paths, a pond in a meadow, or a field."""
     rng, town, plan = site.rng, site.town, site.plan
     outline = site.warp.area(block.a, block.b)
     if use == "field":
@@ -25,7 +25,7 @@ def fill_open(site: Site, block: Block, use: str) -> None:
             site.warp.area(block.a, (cross - 1.2, cross + 1.2)), CONCRETE, vary(rng, (178, 168, 150), 0.05, 3), PAVED
         )
     if use == "pond" or rng.uniform() < 0.4:
-        draw_spot(site, block, water=use == "pond")
+        draw_irregular_patch(site, block, water=use == "pond")
     elif rng.uniform() < 0.6:
         frame = site.frame(sum(block.a) / 2, sum(block.b) / 2 + rng.uniform(-15, 15), 1.0)
         yards.sports_court(rng, plan, frame)
@@ -33,8 +33,8 @@ def fill_open(site: Site, block: Block, use: str) -> None:
     fill_trees(rng, plan, fringe, rng.uniform(6, 9))
 
 
-def draw_spot(site: Site, block: Block, water: bool) -> None:
-    """A pond or a patch of trodden soil with a rounded, irregular shore."""
+def draw_irregular_patch(site: Site, block: Block, water: bool) -> None:
+    """Draw a pond or a patch of bare soil with a rounded, irregular outline."""
     rng, plan = site.rng, site.plan
     grid_a, grid_b = np.array(block.a), np.array(block.b)
     spot = np.array([rng.uniform(*block.a), rng.uniform(*block.b)]) * 0.5 + [grid_a.mean() * 0.5, grid_b.mean() * 0.5]

@@ -3,23 +3,22 @@
 import numpy as np
 
 from towns import buildings, open_ground, yards
+from towns.building_site import Site
 from towns.buildings import Frame
 from towns.layout import Block
 from towns.plan import ASPHALT, CONCRETE, GRASS, vary
-from towns.site import Site
 from towns.vegetation import fill_trees
 
 CLEARANCE_M = 1.6
-"""Free ground around a building, so that only rows touch."""
-
+"""Free ground around a building, so that only row houses touch."""
 TWO_SIDED_M = 62
 """Blocks deeper than this have larger buildings along both streets."""
 ROW_CHANCE = 0.4
-"""Chance per plot to begin a row while the town has fewer than its share."""
+"""Probability per plot of starting a row while the town has fewer row houses than its share."""
 
 
 def fill_block(site: Site, block: Block) -> None:
-    """Choose what a block holds and build it."""
+    """Choose a use for a block and build it."""
     names = [name for name, _ in site.town.uses]
     weights = np.array([weight for _, weight in site.town.uses])
     use = str(site.rng.choice(names, p=weights / weights.sum()))
@@ -40,7 +39,7 @@ def fill_block(site: Site, block: Block) -> None:
 
 
 def fill_houses(site: Site, block: Block) -> None:
-    """Two lines of plots, back to back, and a row of touching houses wherever the town still lacks some."""
+    """Build two lines of plots, back to back, with a row of touching houses where the town still has too few."""
     rng, town, plan = site.rng, site.town, site.plan
     scale_a, scale_b = site.scales(block)
     depth = (block.a[1] - block.a[0]) / 2
@@ -65,7 +64,7 @@ def fill_houses(site: Site, block: Block) -> None:
 
 
 def house_plot(site: Site, a: tuple[float, float], b: tuple[float, float], scales: tuple[float, float]) -> None:
-    """One plot: house, drive, yard, shed, pool, fence or hedge; `a` runs from the street to the back."""
+    """Build one plot with house, driveway, back yard and boundary; `a` runs from the street to the back."""
     rng, town, plan = site.rng, site.town, site.plan
     inward = float(np.sign(a[1] - a[0]))
     width, depth = (b[1] - b[0]) * scales[1], abs(a[1] - a[0]) * scales[0]
@@ -87,7 +86,7 @@ def house_plot(site: Site, a: tuple[float, float], b: tuple[float, float], scale
 
 
 def row_plot(site: Site, a: tuple[float, float], b: tuple[float, float], units: int, scale_b: float) -> None:
-    """A row of touching houses with gardens."""
+    """Build a row of touching houses with gardens."""
     rng, town, plan = site.rng, site.town, site.plan
     inward = float(np.sign(a[1] - a[0]))
     plan.paint(site.warp.area(a, b), GRASS, yards.lawn_colour(rng, town))
@@ -103,7 +102,7 @@ def row_plot(site: Site, a: tuple[float, float], b: tuple[float, float], units: 
 
 
 def fill_court(site: Site, block: Block) -> None:
-    """Houses wall to wall around a court."""
+    """Build houses wall to wall around a courtyard, or detached houses where it does not fit."""
     rng, town, plan = site.rng, site.town, site.plan
     scale_a, scale_b = site.scales(block)
     depth, length = (block.a[1] - block.a[0]) * scale_a, (block.b[1] - block.b[0]) * scale_b
@@ -126,7 +125,7 @@ def fill_court(site: Site, block: Block) -> None:
 
 
 def fill_slabs(site: Site, block: Block) -> None:
-    """Apartment or office blocks on lawns, with car parks."""
+    """Build apartment or office blocks on lawns, with car parks."""
     rng, town, plan = site.rng, site.town, site.plan
     scale_a, scale_b = site.scales(block)
     depth, length = (block.a[1] - block.a[0]) * scale_a, (block.b[1] - block.b[0]) * scale_b
@@ -146,7 +145,7 @@ def fill_slabs(site: Site, block: Block) -> None:
 
 
 def fill_halls(site: Site, block: Block) -> None:
-    """Halls with loading yards and car parks."""
+    """Build halls with loading yards and car parks."""
     rng, town, plan = site.rng, site.town, site.plan
     scale_a, scale_b = site.scales(block)
     depth = (block.a[1] - block.a[0]) * scale_a

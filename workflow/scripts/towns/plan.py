@@ -1,4 +1,4 @@
-"""What a town consists of before it is drawn: surfaces, buildings, trees, boxes, and which ground is taken."""
+"""The contents of a town before it is drawn: surfaces, buildings, trees, boxes, and which ground is occupied."""
 
 from dataclasses import dataclass, field
 
@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 
 RESOLUTION_M = 0.5
-"""Ground size of a pixel: the challenge's grid."""
+"""Ground size of a pixel, m; the challenge's."""
 MARGIN_PX = 64
-"""Drawn around the scene and cut off, so that houses and shadows cross its border."""
+"""Margin that is drawn around the scene and cropped, so that houses and shadows cross its border."""
 SUBPIXEL_BITS = 4
 
 WARM = np.array([1.0, 0.1, -1.0])
-"""Materials and light differ along this line of sRGB far more than across it."""
+"""Direction in sRGB along which materials and light vary most."""
 
 FREE, STREET, BUILT, PAVED, WATER = range(5)
 GRASS, SOIL, FIELD, ASPHALT, CONCRETE, POOL, GRAVEL = range(7)
@@ -43,13 +43,13 @@ class Wing:
 
 @dataclass(frozen=True)
 class Building:
-    """One instance: wings under one number.
+    """A building instance: one or more wings that share an id.
 
     Attributes:
-        wings: Its parts, overlapping or touching.
+        wings: The parts, overlapping or touching.
         colour: sRGB of the roof.
         wall: sRGB of the walls.
-        status: "certain", "uncertain" (a negative id) or "unlabelled" (no id: too small to count).
+        status: "certain", "uncertain" (labelled with a negative id) or "unlabelled" (too small to be labelled).
     """
 
     wings: tuple[Wing, ...]
@@ -60,7 +60,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Paint:
-    """A polygon of one ground surface: `outline` (N, 2) in metres, `colour` in sRGB."""
+    """A polygon of one ground material: `outline` (N, 2) in metres, `colour` in sRGB."""
 
     outline: np.ndarray
     material: int
@@ -69,7 +69,7 @@ class Paint:
 
 @dataclass(frozen=True)
 class Tree:
-    """A crown: centre and radius in metres, height in metres, sRGB, conifer or not."""
+    """A tree crown: centre, radius and height in metres, colour in sRGB."""
 
     x: float
     y: float
@@ -81,7 +81,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Box:
-    """A small upright thing without a label, such as a car or a fence: `outline` (N, 2) and `height` in metres."""
+    """A small raised object without a label, such as a car or a fence: `outline` (N, 2) and `height` in metres."""
 
     outline: np.ndarray
     height: float
@@ -89,17 +89,17 @@ class Box:
 
 
 def to_px(points_m: np.ndarray, side: int) -> np.ndarray:
-    """Turn metres from the centre into pixel coordinates (x, y), pixel centres at integers."""
+    """Convert metres from the centre to pixel coordinates (x, y), with pixel centres at integers."""
     return np.asarray(points_m, float) / RESOLUTION_M + (side - 1) / 2
 
 
-def fixed(points_m: np.ndarray, side: int) -> np.ndarray:
-    """Turn metres into the fixed-point pixel coordinates that cv2 draws without rounding to whole pixels."""
+def to_fixed_point(points_m: np.ndarray, side: int) -> np.ndarray:
+    """Convert metres to the fixed-point pixel coordinates that cv2 draws with subpixel precision."""
     return np.round(to_px(points_m, side) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 
 def rectangle(x: float, y: float, half_length: float, half_width: float, angle: float) -> np.ndarray:
-    """Give the corners (4, 2) of a turned rectangle, in the unit of its arguments."""
+    """Return the corners (4, 2) of a rotated rectangle, in the unit of its arguments."""
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [half_length, half_width]
     c, s = np.cos(angle), np.sin(angle)
     return corners @ np.array([[c, s], [-s, c]]) + [x, y]
@@ -107,17 +107,17 @@ def rectangle(x: float, y: float, half_length: float, half_width: float, angle: 
 
 @dataclass
 class Plan:
-    """The town as lists, and the raster of taken ground that keeps things off each other.
+    """A town as lists of objects, with a raster of occupied ground that prevents overlaps.
 
     Attributes:
         side: Side of the drawn square with its margin, px.
-        taken: (side, side) uint8, one of FREE, STREET, BUILT, PAVED, WATER.
-        labelled: Buildings so far that count as such.
-        in_rows: Those of them that touch another.
+        occupancy: (side, side) uint8, one of FREE, STREET, BUILT, PAVED, WATER.
+        labelled: Number of labelled buildings so far.
+        in_rows: Number of buildings so far that touch another.
     """
 
     side: int
-    taken: np.ndarray = field(init=False)
+    occupancy: np.ndarray = field(init=False)
     paints: list[Paint] = field(default_factory=list)
     buildings: list[Building] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
@@ -127,16 +127,16 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Start with all ground free."""
-        self.taken = np.zeros((self.side, self.side), np.uint8)
+        self.occupancy = np.zeros((self.side, self.side), np.uint8)
 
-    def paint(self, outline: np.ndarray, material: int, colour: np.ndarray, take: int | None = None) -> None:
-        """Add a surface, and take its ground where `take` says as what."""
+    def paint(self, outline: np.ndarray, material: int, colour: np.ndarray, occupy: int | None = None) -> None:
+        """Add a surface, and mark its ground as `occupy` unless that is None."""
         self.paints.append(Paint(outline, material, colour))
-        if take is not None:
-            cv2.fillPoly(self.taken, [fixed(outline, self.side)], take, shift=SUBPIXEL_BITS)
+        if occupy is not None:
+            cv2.fillPoly(self.occupancy, [to_fixed_point(outline, self.side)], occupy, shift=SUBPIXEL_BITS)
 
     def is_free(self, outline: np.ndarray) -> bool:
-        """Tell whether a polygon lies on free ground, at least partly inside the drawn square."""
+        """Return whether a polygon lies on free ground, at least partly inside the drawn square."""
         points = to_px(outline, self.side)
         low = np.clip(np.floor(points.min(0)).astype(int), 0, self.side)
         high = np.clip(np.ceil(points.max(0)).astype(int) + 1, 0, self.side)
@@ -145,11 +145,11 @@ class Plan:
         mask = np.zeros((high - low)[::-1], np.uint8)
         local = np.round((points - low) * (1 << SUBPIXEL_BITS)).astype(np.int32)
         cv2.fillPoly(mask, [local], 1, shift=SUBPIXEL_BITS)
-        ground = self.taken[low[1] : high[1], low[0] : high[0]][mask > 0]
+        ground = self.occupancy[low[1] : high[1], low[0] : high[0]][mask > 0]
         return bool((ground == FREE).all())
 
     def build(self, group: list[Building], clearance_m: float) -> bool:
-        """Add buildings that belong together, if all find room with a clearance around them.
+        """Add a group of buildings if there is free ground for all of them, with a clearance around each.
 
         Returns:
             Whether they were added.
@@ -163,24 +163,26 @@ class Plan:
         for building in group:
             self.buildings.append(building)
             for wing in building.wings:
-                cv2.fillPoly(self.taken, [fixed(wing_outline(wing, 0.3), self.side)], BUILT, shift=SUBPIXEL_BITS)
+                cv2.fillPoly(
+                    self.occupancy, [to_fixed_point(wing_outline(wing, 0.3), self.side)], BUILT, shift=SUBPIXEL_BITS
+                )
         return True
 
-    def at(self, x: float, y: float) -> int:
-        """Say how the ground at a point is taken; BUILT outside the drawn square."""
+    def occupancy_at(self, x: float, y: float) -> int:
+        """Return how the ground at a point is occupied; BUILT outside the drawn square."""
         column, row = np.round(to_px(np.array([x, y]), self.side)).astype(int)
         if 0 <= column < self.side and 0 <= row < self.side:
-            return int(self.taken[row, column])
+            return int(self.occupancy[row, column])
         return BUILT
 
 
 def wing_outline(wing: Wing, grow_m: float = 0.0) -> np.ndarray:
-    """Give a wing's corners (4, 2) in metres, grown on all sides."""
+    """Return a wing's corners (4, 2) in metres, grown on all sides."""
     return rectangle(wing.x, wing.y, wing.half_length + grow_m, wing.half_width + grow_m, wing.angle)
 
 
 def vary(rng: np.random.Generator, colour: tuple[int, int, int] | np.ndarray, light: float, tint: float) -> np.ndarray:
-    """Vary a colour (3,) in brightness (relative) and in warmth (sRGB steps), little towards green or purple."""
+    """Vary a colour (3,) in brightness (relative) and warmth (sRGB steps), with little green or purple."""
     base = np.asarray(colour, float) * (1 + light * rng.standard_normal())
     shift = rng.standard_normal() * WARM + 0.3 * rng.standard_normal(3)
     return np.clip(base + tint * shift, 8, 250).astype(np.float32)

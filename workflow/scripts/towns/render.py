@@ -1,4 +1,4 @@
-"""What the camera sees: sunlight, shadows cast over the heights, roofs that lean, haze, blur and noise."""
+"""Render the image: sunlight, cast shadows, relief displacement, haze, blur and sensor noise."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ import numpy as np
 from towns.canvas import Canvas
 from towns.noise import smooth
 from towns.plan import WARM
-from towns.towns import Town
+from towns.presets import Town
 
 SHADOW_REACH_DOUBLINGS = 7
-"""Shadows are followed over 2**7 px."""
+"""Shadows reach at most 2**7 px."""
 LEAN_STEP_PX = 0.5
+"""Step in which the relief displacement is quantized."""
 RAISED_M = 1.0
-"""Lower things stay where they are."""
+"""Lower objects are not displaced."""
 EDGE_SIGMA_PX = 0.55
-"""Softens the steps that edges would have at whole pixels."""
+"""Blur that hides the stair steps of edges at whole pixels."""
 BRIGHTEST = 1.35
-"""A surface turned to the sun is at most this much brighter than flat ground; film saturates softly."""
+"""Brightness limit of a surface facing the sun, relative to flat ground; stands for the sensor's saturation."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Light:
 
     Attributes:
         sun: (3,) unit vector to the sun: east, south, up.
-        lean: (2,) px per metre of height by which things lean in the picture: east, south.
+        lean: (2,) relief displacement, px per metre of height: east, south.
     """
 
     sun: np.ndarray
@@ -35,7 +36,7 @@ class Light:
 
 
 def make_light(rng: np.random.Generator, town: Town) -> Light:
-    """Draw a sun in the southern half of the sky and a camera a little off the vertical."""
+    """Draw a random sun in the southern half of the sky and a camera slightly off nadir."""
     azimuth = np.radians(rng.uniform(105, 255))
     elevation = np.radians(rng.uniform(*town.sun_elevation_deg))
     flat = np.cos(elevation)
@@ -45,22 +46,22 @@ def make_light(rng: np.random.Generator, town: Town) -> Light:
 
 
 def shift(image: np.ndarray, dx: float, dy: float, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
-    """Move an image by (dx, dy) px to the east and south, bilinearly."""
+    """Shift an image by (dx, dy) px to the east and south, with bilinear interpolation."""
     matrix = np.array([[1, 0, dx], [0, 1, dy]])
     return cv2.warpAffine(image, matrix, image.shape[1::-1], flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def cast_shadows(surface_m: np.ndarray, sun: np.ndarray, resolution_m: float) -> np.ndarray:
-    """Find what the sun does not reach.
+    """Compute the shadows that a surface casts on itself.
 
-    How it works: a point is in shadow where something towards the sun rises above the ray. The highest such excess
-    over 2n px is the larger of that over n px and the same moved by n px and lowered by the ray's rise over n px, so
-    seven doublings look 128 px far.
+    How it works: a point is in shadow where the surface towards the sun rises above the ray to the sun. The largest
+    such excess within 2n px is the maximum of that within n px and of the same shifted by n px and lowered by the
+    ray's rise over n px, so seven doublings cover 128 px.
 
     Args:
-        surface_m: (H, W) float32, metres.
+        surface_m: (H, W) float32, surface elevation in metres.
         sun: (3,) unit vector to the sun: east, south, up.
-        resolution_m: Ground size of a pixel.
+        resolution_m: Ground size of a pixel, m.
 
     Returns:
         (H, W) float32, 0 lit to 1 in full shadow.
@@ -77,10 +78,10 @@ def cast_shadows(surface_m: np.ndarray, sun: np.ndarray, resolution_m: float) ->
 
 
 def shade(canvas: Canvas, light: Light, shadow: np.ndarray, resolution_m: float) -> tuple[np.ndarray, np.ndarray]:
-    """Light the scene: direct sun by the slope of every surface, bluish sky light everywhere.
+    """Light the scene: direct sun depending on the slope of each surface, and bluish sky light.
 
     Returns:
-        (side, side, 3) float32 of what is on top, and of what lies under it, in sRGB steps.
+        Two (side, side, 3) float32 images in sRGB steps: the top surface, and what shows where it is displaced.
     """
     sun = light.sun
     length = np.sqrt(1 + canvas.slope_x**2 + canvas.slope_y**2)
@@ -94,14 +95,14 @@ def shade(canvas: Canvas, light: Light, shadow: np.ndarray, resolution_m: float)
     return top.astype(np.float32), below.astype(np.float32)
 
 
-def lean(top: np.ndarray, below: np.ndarray, height_m: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Move things by their height, the higher over the lower, and show walls where they have moved away.
+def displace_by_height(top: np.ndarray, below: np.ndarray, height_m: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Apply relief displacement: shift objects by their height, higher over lower, and reveal walls behind them.
 
     Args:
-        top: (H, W, 3) float32, what is on top.
-        below: (H, W, 3) float32, what lies under it.
+        top: (H, W, 3) float32, the top surface, sRGB steps.
+        below: (H, W, 3) float32, what shows where the top surface has moved away.
         height_m: (H, W) float32, metres above ground.
-        rate: (2,) px per metre, east and south.
+        rate: (2,) displacement in px per metre of height, east and south.
 
     Returns:
         (H, W, 3) float32.
@@ -120,10 +121,10 @@ def lean(top: np.ndarray, below: np.ndarray, height_m: np.ndarray, rate: np.ndar
 
 
 def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Give the picture its camera: uneven light, haze, contrast, cast, blur and sensor noise.
+    """Simulate the camera: uneven light, haze, contrast, colour cast, blur and sensor noise.
 
     Args:
-        rng: Source of the numbers.
+        rng: Random generator.
         image: (H, W, 3) float32, sRGB steps.
 
     Returns:

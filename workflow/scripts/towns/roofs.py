@@ -1,4 +1,4 @@
-"""Draw buildings: roof planes as heights, their slopes, and the texture of shingles, gravel and metal."""
+"""Draw buildings: roof heights and slopes, and the texture of shingles, gravel and sheet metal."""
 
 import numpy as np
 
@@ -7,27 +7,27 @@ from towns.plan import RESOLUTION_M, Building, Wing, to_px, wing_outline
 
 PARAPET_M = 0.25
 FURNITURE_PER_M2 = 1 / 130
-"""Boxes and skylights on a flat roof, at most per square metre."""
+"""Maximum number of boxes and skylights per square metre of a flat roof."""
 COURSE_M = 0.9
-"""Rows of tiles or shingles vary in tone at about this spacing."""
+"""Spacing at which courses of tiles or shingles vary in tone."""
 
 
-def local(wing: Wing, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates along and across a wing's ridge, metres."""
+def local_coordinates(wing: Wing, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return coordinates along and across a wing's ridge, metres."""
     c, s = np.cos(wing.angle), np.sin(wing.angle)
     return c * (x - wing.x) + s * (y - wing.y), -s * (x - wing.x) + c * (y - wing.y)
 
 
 def roof_height(wing: Wing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Height of the roof above the building's base, also continued outside the wing.
+    """Return the height of the roof above the building's base, extrapolated outside the wing.
 
     Args:
-        wing: Its shape.
+        wing: The wing.
         u: Metres along the ridge from the centre.
-        v: Metres across it.
+        v: Metres across the ridge from the centre.
 
     Returns:
-        Heights in metres, of the shape of u.
+        Heights in metres, with the shape of u.
     """
     across, along = wing.half_width - np.abs(v), wing.half_length - np.abs(u)
     if wing.roof == "gable":
@@ -41,13 +41,13 @@ def roof_height(wing: Wing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def draw_building(rng: np.random.Generator, canvas: Canvas, building: Building, number: int) -> None:
-    """Draw one building with its roof's furniture.
+    """Draw one building, including objects on its roof.
 
     Args:
-        rng: Source of the numbers.
-        canvas: Drawn into.
-        building: What to draw.
-        number: Its id; 0 leaves it without a label.
+        rng: Random generator.
+        canvas: Canvas to draw on.
+        building: The building to draw.
+        number: Its id; 0 leaves it unlabelled.
     """
     corners = to_px(np.concatenate([wing_outline(wing) for wing in building.wings]), canvas.side)
     window = canvas.window(corners.min(0) - 1, corners.max(0) + 1)
@@ -57,7 +57,7 @@ def draw_building(rng: np.random.Generator, canvas: Canvas, building: Building, 
     top = np.full(x.shape, -np.inf)
     slope_x, slope_y, tone = np.zeros(x.shape), np.zeros(x.shape), np.zeros(x.shape)
     for wing in building.wings:
-        u, v = local(wing, x, y)
+        u, v = local_coordinates(wing, x, y)
         height = roof_height(wing, u, v)
         wins = (np.abs(u) <= wing.half_length) & (np.abs(v) <= wing.half_width) & (height > top)
         smooth_height = height if wing.roof != "flat" else np.full(x.shape, wing.eave_m)
@@ -86,7 +86,7 @@ def draw_building(rng: np.random.Generator, canvas: Canvas, building: Building, 
 
 
 def roof_tone(rng: np.random.Generator, wing: Wing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Relative brightness of courses of tiles, of seams of sheet metal and of the ridge."""
+    """Return the relative brightness of courses of tiles, seams of sheet metal and the ridge."""
     if wing.roof == "flat" or wing.pitch < 0.1:
         seams = rng.uniform(-0.05, 0.05, 512)[((u + 200) / rng.uniform(2.5, 6)).astype(int) % 512]
         edge = np.minimum(wing.half_width - np.abs(v), wing.half_length - np.abs(u)) < 0.75
@@ -100,9 +100,9 @@ def roof_tone(rng: np.random.Generator, wing: Wing, u: np.ndarray, v: np.ndarray
 def weather_flat_roof(
     rng: np.random.Generator, building: Building, x: np.ndarray, y: np.ndarray, colour: np.ndarray
 ) -> None:
-    """Lay patches of older and newer membrane over a flat roof's colour (H, W, 3), in place."""
+    """Draw patches of older and newer membrane on a flat roof, into colour (H, W, 3) in place."""
     for wing in building.wings:
-        u, v = local(wing, x, y)
+        u, v = local_coordinates(wing, x, y)
         for _ in range(rng.integers(0, 4)):
             u0, v0 = rng.uniform(-1, 1) * wing.half_length, rng.uniform(-1, 1) * wing.half_width
             half_u, half_v = rng.uniform(0.15, 0.6) * wing.half_length, rng.uniform(0.2, 0.7) * wing.half_width
@@ -110,7 +110,7 @@ def weather_flat_roof(
 
 
 def furnish_flat_roof(rng: np.random.Generator, canvas: Canvas, building: Building, base: float) -> None:
-    """Put air-conditioning boxes and skylights on a flat roof, single and in lines."""
+    """Draw air-conditioning boxes and skylights on a flat roof, single and in rows."""
     wing = max(building.wings, key=lambda wing: wing.half_length * wing.half_width)
     if wing.half_width < 3:
         return
@@ -131,7 +131,7 @@ def furnish_flat_roof(rng: np.random.Generator, canvas: Canvas, building: Buildi
 
 
 def furnish_pitched_roof(rng: np.random.Generator, canvas: Canvas, building: Building, base: float) -> None:
-    """Put a chimney, and sometimes roof windows or panels, on a pitched roof."""
+    """Draw a chimney, and sometimes solar panels, on a pitched roof."""
     wing = building.wings[0]
     if rng.uniform() < 0.6:
         u = rng.uniform(-0.7, 0.7) * wing.half_length

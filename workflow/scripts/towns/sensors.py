@@ -1,4 +1,4 @@
-"""Height models as stereo from satellites gives them: blurred edges, noise, spikes, holes, an inexact ground."""
+"""Simulate height models from satellite stereo: blurred edges, noise, spikes, holes and an inexact ground."""
 
 import cv2
 import numpy as np
@@ -6,22 +6,22 @@ import numpy as np
 from towns.noise import fractal, smooth
 
 NODATA = np.float32(-32767)
-"""The challenge's mark for no height."""
+"""The challenge's nodata value."""
 SPIKES_PER_HA = 1.2
-"""Mismatched points per hectare."""
+"""False matches per hectare."""
 
 
 def surface_model(
     rng: np.random.Generator, surface_m: np.ndarray, shadow: np.ndarray, water: np.ndarray, resolution_m: float
 ) -> np.ndarray:
-    """Measure the surface by stereo.
+    """Simulate a DSM from stereo matching.
 
     Args:
-        rng: Source of the numbers.
-        surface_m: (H, W) float32, the true surface.
-        shadow: (H, W) float32, 0 lit to 1 in shadow: matching is worse there.
-        water: (H, W) bool: matching often fails there.
-        resolution_m: Ground size of a pixel.
+        rng: Random generator.
+        surface_m: (H, W) float32, the true surface, metres.
+        shadow: (H, W) float32, 0 lit to 1 in shadow, where matching is noisier.
+        water: (H, W) bool, where matching often fails.
+        resolution_m: Ground size of a pixel, m.
 
     Returns:
         (H, W) float32 metres in whole centimetres, NODATA in holes.
@@ -36,11 +36,11 @@ def surface_model(
     noise = 0.16 * fractal(rng, side, 4, 2) + 0.14 * fractal(rng, side, 30, 2)
     seen = seen + noise * (1 + 1.2 * shadow) * rng.uniform(0.7, 1.3) + spikes(rng, side, resolution_m)
     holes = smooth(rng, side, 10) + 1.1 * shadow + 1.6 * water > rng.uniform(2.7, 3.1)
-    return finish(seen, holes)
+    return round_and_mask(seen, holes)
 
 
 def spikes(rng: np.random.Generator, side: int, resolution_m: float) -> np.ndarray:
-    """Scatter small false peaks and pits: (side, side) float32 metres."""
+    """Return small false peaks and pits: (side, side) float32 metres."""
     field = np.zeros((side, side), np.float32)
     count = rng.poisson(SPIKES_PER_HA * (side * resolution_m / 100) ** 2)
     for row, column in rng.integers(0, side, (count, 2)):
@@ -49,12 +49,12 @@ def spikes(rng: np.random.Generator, side: int, resolution_m: float) -> np.ndarr
 
 
 def ground_model(rng: np.random.Generator, ground_m: np.ndarray, roof_height_m: np.ndarray) -> np.ndarray:
-    """Filter the ground out of the surface, not quite: smooth errors, and a swelling under large buildings.
+    """Simulate a DTM filtered from the DSM, with smooth errors and a bulge under large buildings.
 
     Args:
-        rng: Source of the numbers.
-        ground_m: (H, W) float32, the true ground.
-        roof_height_m: (H, W) float32, height of roofs above it, 0 elsewhere.
+        rng: Random generator.
+        ground_m: (H, W) float32, the true ground, metres.
+        roof_height_m: (H, W) float32, height of roofs above ground in metres, 0 elsewhere.
 
     Returns:
         (H, W) float32 metres in whole centimetres, NODATA in holes.
@@ -65,9 +65,9 @@ def ground_model(rng: np.random.Generator, ground_m: np.ndarray, roof_height_m: 
     seen = cv2.GaussianBlur(ground_m, (0, 0), 4) + np.float32(rng.uniform(0.06, 0.14)) * swelling
     seen += 0.3 * fractal(rng, side, 170, 2) + 0.04 * smooth(rng, side, 8)
     holes = smooth(rng, side, 24) > rng.uniform(2.8, 4.4)
-    return finish(seen, holes)
+    return round_and_mask(seen, holes)
 
 
-def finish(height_m: np.ndarray, holes: np.ndarray) -> np.ndarray:
-    """Round to centimetres and punch the holes: (H, W) float32."""
+def round_and_mask(height_m: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    """Round heights to centimetres and set holes to NODATA: (H, W) float32."""
     return np.where(holes, NODATA, np.round(height_m, 2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Trees: where they grow and how their crowns are drawn."""
+"""Place trees and draw their crowns."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ NEEDLES = ((48, 66, 48), (54, 70, 54))
 
 
 def make_tree(rng: np.random.Generator, x: float, y: float, scale: float = 1.0) -> Tree:
-    """Make a tree of a random kind and size; most are of a house's height, some far above."""
+    """Make a tree of random kind and size; most are as high as a house, some much higher."""
     conifer = bool(rng.uniform() < 0.2)
     radius = float(np.clip(rng.lognormal(np.log(2.7), 0.38), 1.0, 6.5)) * scale
     height = radius * rng.uniform(2.6, 4.2) if conifer else radius * rng.uniform(1.7, 2.9) + 1
@@ -20,28 +20,28 @@ def make_tree(rng: np.random.Generator, x: float, y: float, scale: float = 1.0) 
 
 
 def scatter_trees(rng: np.random.Generator, plan: Plan, density: np.ndarray, per_ha: float) -> None:
-    """Let single trees and small clumps grow on free ground.
+    """Scatter single trees and small clumps over free ground.
 
     Args:
-        rng: Source of the numbers.
-        plan: Receives the trees.
-        density: (side, side) float32, about unit deviation; trees gather where it is high.
+        rng: Random generator.
+        plan: Plan to add the trees to.
+        density: (side, side) float32 noise of about unit standard deviation; trees are denser where it is high.
         per_ha: Trees per hectare of free ground at mean density.
     """
     half = plan.side * RESOLUTION_M / 2
     count = int(per_ha * (2 * half / 100) ** 2 * 1.6)
     for x, y, chance in rng.uniform(-1, 1, (count, 3)) * [half, half, 1]:
         column, row = np.clip(np.round(to_px(np.array([x, y]), plan.side)).astype(int), 0, plan.side - 1)
-        if plan.taken[row, column] == FREE and chance < 0.35 * density[row, column]:
+        if plan.occupancy[row, column] == FREE and chance < 0.35 * density[row, column]:
             plan.trees.append(make_tree(rng, x, y))
             for _ in range(rng.poisson(0.9)):
                 dx, dy = rng.normal(0, 4.5, 2)
-                if plan.at(x + dx, y + dy) == FREE:
+                if plan.occupancy_at(x + dx, y + dy) == FREE:
                     plan.trees.append(make_tree(rng, x + dx, y + dy, 0.9))
 
 
 def fill_trees(rng: np.random.Generator, plan: Plan, outline: np.ndarray, spacing_m: float) -> None:
-    """Fill an outline (N, 2), metres, with a wood."""
+    """Fill an outline (N, 2) in metres with trees."""
     low, high = outline.min(0), outline.max(0)
     limit = plan.side * RESOLUTION_M / 2 + 8
     low, high = np.maximum(low, -limit), np.minimum(high, limit)
@@ -49,12 +49,12 @@ def fill_trees(rng: np.random.Generator, plan: Plan, outline: np.ndarray, spacin
     for x0 in np.arange(low[0], high[0], spacing_m):
         for y0 in np.arange(low[1], high[1], spacing_m):
             x, y = rng.normal([x0, y0], spacing_m * 0.35)
-            if plan.at(x, y) == FREE and contains(path, x, y) and rng.uniform() < 0.9:
+            if plan.occupancy_at(x, y) == FREE and contains(path, x, y) and rng.uniform() < 0.9:
                 plan.trees.append(make_tree(rng, x, y, 1.15))
 
 
 def contains(outline: np.ndarray, x: float, y: float) -> bool:
-    """Tell whether a polygon (N, 2) contains a point, by crossings to the right."""
+    """Return whether a polygon (N, 2) contains a point, by counting crossings to its right."""
     x0, y0 = outline.T
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
     crosses = (y0 > y) != (y1 > y)
@@ -63,7 +63,7 @@ def contains(outline: np.ndarray, x: float, y: float) -> bool:
 
 
 def draw_tree(canvas: Canvas, tree: Tree) -> None:
-    """Draw a crown with a ragged rim, lumps, and darker depths between them."""
+    """Draw a crown with a ragged edge, lumps, and darker gaps between them."""
     centre = to_px(np.array([tree.x, tree.y]), canvas.side)
     reach = tree.radius / RESOLUTION_M * 1.35
     window = canvas.window(centre - reach, centre + reach)

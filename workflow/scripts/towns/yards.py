@@ -1,4 +1,4 @@
-"""What lies around buildings: drives, terraces, pools, sheds, fences, hedges, car parks and parked cars."""
+"""Furnish the ground around buildings: driveways, terraces, pools, sheds, fences, hedges, car parks and cars."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from towns.buildings import Frame, roof_colour, wall_colour
 from towns.plan import ASPHALT, CONCRETE, FREE, GRASS, PAVED, POOL, SOIL, Box, Building, Plan, Tree, vary
-from towns.towns import Town
+from towns.presets import Town
 
 CAR_M = (4.4, 1.9)
 CAR_COLOURS = (
@@ -22,7 +22,7 @@ STALL_M = (2.6, 5.2)
 
 
 def lawn_colour(rng: np.random.Generator, town: Town) -> np.ndarray:
-    """Mix the town's green and dry grass: every owner waters differently."""
+    """Mix the town's green and dry grass in random proportion, as owners water differently."""
     dry = float(np.clip(rng.beta(1.2, 2.2), 0, 1))
     return vary(rng, np.array(town.lawn) * (1 - dry) + np.array(town.dry) * dry, 0.07, 4)
 
@@ -42,14 +42,14 @@ def car(rng: np.random.Generator, plan: Plan, x: float, y: float, angle: float) 
 
 
 def driveway(rng: np.random.Generator, plan: Plan, frame: Frame, width: float, wall_m: float) -> None:
-    """Pave the way from the street to a house, beside or before it, often with a car."""
+    """Pave a driveway from the street to a house, often with a car."""
     u = rng.uniform(0.15, 0.4) * width * (1 if rng.uniform() < 0.5 else -1)
     half = rng.uniform(1.5, 2.9)
     tone = vary(rng, (178, 172, 162) if rng.uniform() < 0.6 else (138, 134, 130), 0.08, 4)
     plan.paint(frame.area((u - half, u + half), (-2.5, wall_m)), CONCRETE, tone)
     if rng.uniform() < 0.6:
         x, y = frame.point(u + rng.uniform(-0.4, 0.4), rng.uniform(1.5, 3.5))
-        if plan.at(x, y) == FREE:
+        if plan.occupancy_at(x, y) == FREE:
             car(rng, plan, x, y, frame.angle + np.pi / 2)
     outline = frame.area((u - half, u + half), (0, min(wall_m, 5)))
     if plan.is_free(outline):
@@ -59,7 +59,7 @@ def driveway(rng: np.random.Generator, plan: Plan, frame: Frame, width: float, w
 def back_yard(
     rng: np.random.Generator, town: Town, plan: Plan, frame: Frame, width: float, span: tuple[float, float], gap: float
 ) -> None:
-    """Furnish the ground behind a house: terrace, beds, pool, shed or garage."""
+    """Furnish the ground behind a house with terrace, beds, pool, shed or garage, each at random."""
     half = width / 2 - 1
     deep = max(span[1] - span[0], 1.0)
     terrace = frame.area((-half * 0.5, half * 0.5), (span[0] - 4, span[0] + rng.uniform(1, 4)))
@@ -94,14 +94,18 @@ def back_yard(
 def boundary(
     rng: np.random.Generator, town: Town, plan: Plan, frame: Frame, width: float, span: tuple[float, float]
 ) -> None:
-    """Fence or hedge the sides and the back of a plot."""
+    """Build a fence or a hedge along the sides and the back of a plot, or neither."""
     half, kind = width / 2 - 0.3, rng.uniform()
     runs = (((-half, -half), span), ((half, half), span), ((-half, half), (span[1] - 0.3, span[1] - 0.3)))
     tone = vary(rng, (150, 132, 110), 0.12, 5)
     for us, vs in runs:
         if kind < town.fences:
             line = np.array([frame.point(us[0], vs[0]), frame.point(us[1], vs[1])])
-            if plan.at(*line[1]) == FREE and plan.at(*line[0]) == FREE and plan.at(*line.mean(0)) == FREE:
+            if (
+                plan.occupancy_at(*line[1]) == FREE
+                and plan.occupancy_at(*line[0]) == FREE
+                and plan.occupancy_at(*line.mean(0)) == FREE
+            ):
                 outline = frame.area((us[0] - 0.15, us[1] + 0.15), (vs[0] - 0.15, vs[1] + 0.15))
                 plan.boxes.append(Box(outline, 1.4, tone))
         elif kind < town.fences + town.hedges:
@@ -109,14 +113,14 @@ def boundary(
             hedge = vary(rng, (72, 90, 54), 0.1, 3)
             for t in np.linspace(0, 1, max(steps, 2)):
                 x, y = frame.point(us[0] + t * (us[1] - us[0]), vs[0] + t * (vs[1] - vs[0]))
-                if plan.at(x, y) == FREE:
+                if plan.occupancy_at(x, y) == FREE:
                     plan.trees.append(Tree(x, y, rng.uniform(0.7, 1.1), rng.uniform(1.3, 2.1), hedge, False))
 
 
 def gardens(
     rng: np.random.Generator, town: Town, plan: Plan, frame: Frame, half: float, span: tuple[float, float], count: int
 ) -> None:
-    """Strips of garden behind a row, each of its own colour."""
+    """Draw a strip of garden behind each house of a row."""
     edges = np.linspace(-half, half, count + 1)
     for low, high in itertools.pairwise(edges):
         if rng.uniform() < 0.8:
@@ -135,17 +139,17 @@ def car_park(
     full: float,
     tone: np.ndarray | None = None,
 ) -> None:
-    """Mark rows of stalls wherever a rectangle of the yard is still free, and park cars in some of them.
+    """Mark rows of parking stalls where the yard is still free, and park cars in some of them.
 
     Args:
-        rng: Source of the numbers.
-        town: Colours.
-        plan: Drawn into.
-        frame: Where `us` and `vs` are measured.
+        rng: Random generator.
+        town: Settings for colours.
+        plan: Plan to add to.
+        frame: Frame of `us` and `vs`.
         us: Extent along the street, m.
         vs: Extent into the plot, m.
-        full: Chance that a free stretch becomes stalls.
-        tone: Colour of the asphalt; its own where None.
+        full: Probability that a free stretch becomes stalls.
+        tone: Colour of the asphalt around the stalls; None draws a colour and adds an access lane.
     """
     ground = vary(rng, town.asphalt, 0.07, 3) if tone is None else tone
     white, busy = np.array([205, 204, 198], np.float32), rng.uniform(0.15, 0.7)
@@ -179,7 +183,7 @@ def car_park(
 
 
 def sports_court(rng: np.random.Generator, plan: Plan, frame: Frame) -> None:
-    """Lay a hard court with white lines, in the colours that roofs have too."""
+    """Draw a sports court with white lines, in colours that also occur on roofs."""
     half_u, half_v = rng.uniform(13, 18), rng.uniform(7, 10)
     palette = ((142, 92, 74), (84, 112, 84), (150, 146, 140), (84, 106, 128))
     ground = vary(rng, palette[rng.integers(4)], 0.06, 3)

@@ -1,1 +1,1 @@
-"""Devices: which are used, who else uses them, and several of them together."""
+"""Devices and precision, locks on GPUs, and training in several processes."""

@@ -1,4 +1,4 @@
-"""Several processes that train one network together, each on a GPU of its own; one process is a team of one."""
+"""Data-parallel training in several processes, one per GPU."""
 
 import inspect
 import multiprocessing
@@ -21,163 +21,169 @@ from eaves.core.cli import LOG
 from eaves.core.errors import InputError
 from eaves.core.signals import ASKING
 
-GRACE_S = 10  # what hit one process has mostly hit this one too: it may say so and end by itself
-FAREWELL_S = 1.0  # what the others are given to say what hit them
+# Whatever ended a worker has probably hit the main process, too; it gets this long to report its own error and exit.
+GRACE_S = 10
+EXIT_TIMEOUT_S = 1.0  # a worker that was asked to terminate gets this long to report its own error
 
 
-class Team:
-    """This process's place among those that train together."""
+class ProcessGroup:
+    """The processes that train one network together, as seen by one of them; a single process by default.
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
+    Attributes:
+        rank: number of this process, from 0.
+        world_size: number of processes.
+    """
+
+    def __init__(self, rank: int = 0, world_size: int = 1) -> None:
         self.rank = rank
-        self.size = size
+        self.world_size = world_size
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the process that writes and speaks for all."""
+    def is_main(self) -> bool:
+        """Whether this is the main process, the only one that writes files and logs."""
         return self.rank == 0
 
     def wrap_ddp(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network whose gradients are the mean over the team's (torch's DistributedDataParallel)."""
-        if self.size == 1:
+        """Wrap a network in DistributedDataParallel, which averages its gradients over all processes."""
+        if self.world_size == 1:
             return network
         ids = [device] if device.type == "cuda" else None
-        # Batch norm's statistics are put together in `batch_norm`, not by broadcast, which torch before 2.13 has under
-        # another name.
+        # Running statistics are combined in `batch_norm`, so torch must not broadcast buffers. The option was renamed
+        # in torch 2.13.
         known = inspect.signature(DistributedDataParallel).parameters
         options: dict[str, Any] = {
             "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False
         }
         return DistributedDataParallel(network, ids, gradient_as_bucket_view=True, **options)
 
-    def no_sync(self, joined: nn.Module) -> AbstractContextManager:
-        """The context in which gradients are added up here, before the last ones are exchanged."""
-        return joined.no_sync() if isinstance(joined, DistributedDataParallel) else nullcontext()
+    def no_sync(self, network: nn.Module) -> AbstractContextManager:
+        """Return a context in which gradients accumulate locally; the next backward pass outside it exchanges them."""
+        return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
 
     def all_reduce_sum(self, values: Tensor) -> Tensor:
-        """The sum over the team, the same in every process."""
-        if self.size > 1:
+        """Sum a tensor over all processes, in place, and return it; every process gets the same result."""
+        if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
     def barrier(self) -> None:
-        """Waits until all of the team are here."""
-        if self.size > 1:
+        """Wait until all processes have reached this point."""
+        if self.world_size > 1:
             dist.barrier()
 
     def all_reduce_min(self, value: int, device: torch.device) -> int:
-        """The smallest of the team's values."""
-        if self.size == 1:
+        """Return the minimum of a value over all processes."""
+        if self.world_size == 1:
             return value
-        smallest = torch.tensor(value, device=device)
-        dist.all_reduce(smallest, dist.ReduceOp.MIN)
-        return int(smallest)
+        minimum = torch.tensor(value, device=device)
+        dist.all_reduce(minimum, dist.ReduceOp.MIN)
+        return int(minimum)
 
 
 def launch(devices: Sequence[torch.device], function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls a function in one process per device: in this one, which leads, and in others started for it.
+    """Call a function in one process per device: in this one, the main process, and in workers started for it.
 
-    A process that dies takes the whole team with it: none goes on alone, and none keeps a card.
+    When one of the processes dies, all of them end, so that none continues alone or keeps a GPU locked.
 
     Args:
-        devices: one each; with one, the function is simply called.
-        function: takes (team, device, *arguments); importable, as are its arguments' types.
-        arguments: what it is called with, in each process.
+        devices: one per process; with a single device, the function is simply called.
+        function: called as function(group, device, *arguments); it and its arguments must be picklable.
+        arguments: passed to the function in each process.
 
     Returns:
-        What the function gave in this process.
+        What the function returned in this process.
     """
     if len(devices) == 1:
-        return function(Team(), devices[0], *arguments)
+        return function(ProcessGroup(), devices[0], *arguments)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     store = dist.TCPStore("127.0.0.1", 0, len(devices), is_master=True, wait_for_workers=False)
     context = multiprocessing.get_context("spawn")
-    others = [
-        context.Process(target=_member, args=(rank, devices, store.port, function, arguments), daemon=True)
+    workers = [
+        context.Process(target=_run_worker, args=(rank, devices, store.port, function, arguments), daemon=True)
         for rank in range(1, len(devices))
     ]
-    for process in others:
+    for process in workers:
         process.start()
-    over = threading.Event()
-    threading.Thread(target=_end_with_any, args=(others, over), daemon=True).start()
+    finished = threading.Event()
+    threading.Thread(target=_exit_when_worker_dies, args=(workers, finished), daemon=True).start()
     try:
-        _join(0, devices, store)
+        _init_process_group(0, devices, store)
         try:
-            result = function(Team(0, len(devices)), devices[0], *arguments)
-        except SystemExit:  # all of the team stop together
+            result = function(ProcessGroup(0, len(devices)), devices[0], *arguments)
+        except SystemExit:  # on a stop signal, all processes exit by themselves
             raise
         except BaseException:
-            over.set()
-            _end(others)  # NCCL would wait for them when the group is left
+            finished.set()
+            _terminate(workers)  # otherwise NCCL would wait for them in destroy_process_group
             raise
         finally:
             dist.destroy_process_group()
-        for process in others:
+        for process in workers:
             process.join()
         return result
     finally:
-        over.set()
-        for process in others:
+        finished.set()
+        for process in workers:
             process.terminate()
 
 
-def _member(
+def _run_worker(
     rank: int, devices: Sequence[torch.device], port: int, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
-    """What each process does that was started for the team."""
-    threading.Thread(target=_end_with_leader, daemon=True).start()
+    """Join the process group and call the function; the entry point of a worker process."""
+    threading.Thread(target=_exit_when_main_process_dies, daemon=True).start()
     store = dist.TCPStore("127.0.0.1", port, len(devices), is_master=False)
-    _join(rank, devices, store)
+    _init_process_group(rank, devices, store)
     try:
-        function(Team(rank, len(devices)), devices[rank], *arguments)
-    except Exception as fault:
-        if isinstance(fault, InputError):
-            print(f"error: {fault}", file=sys.stderr)  # the leading process says it in the log, if it can
+        function(ProcessGroup(rank, len(devices)), devices[rank], *arguments)
+    except Exception as error:
+        if isinstance(error, InputError):
+            print(f"error: {error}", file=sys.stderr)  # the main process usually meets the same error and logs it
         else:
             traceback.print_exc()
         sys.stderr.flush()
-        os._exit(1)  # without leaving the group, for which NCCL would wait for the others
+        os._exit(1)  # skip destroy_process_group, in which NCCL would wait for the other processes
     finally:
         dist.destroy_process_group()
 
 
-def _join(rank: int, devices: Sequence[torch.device], store: dist.TCPStore) -> None:
-    """Makes this process one of the group that exchanges tensors."""
+def _init_process_group(rank: int, devices: Sequence[torch.device], store: dist.TCPStore) -> None:
+    """Join the process group, over NCCL on GPUs and Gloo on the CPU."""
     device = devices[rank]
-    card = device if device.type == "cuda" else None
-    if card:
-        torch.cuda.set_device(card)
-    dist.init_process_group("nccl" if card else "gloo", store=store, rank=rank, world_size=len(devices), device_id=card)
+    gpu = device if device.type == "cuda" else None
+    if gpu:
+        torch.cuda.set_device(gpu)
+    dist.init_process_group("nccl" if gpu else "gloo", store=store, rank=rank, world_size=len(devices), device_id=gpu)
 
 
-def _end(others: list[Any]) -> None:
-    """Ends the other processes of a team, which may hang in an exchange that will never be complete."""
-    for process in others:
+def _terminate(workers: list[Any]) -> None:
+    """End the workers, which may hang in a collective operation that can never complete."""
+    for process in workers:
         process.terminate()
-    for process in others:
-        process.join(FAREWELL_S)
+    for process in workers:
+        process.join(EXIT_TIMEOUT_S)
         process.kill()
         process.join()
 
 
-def _end_with_leader() -> None:
-    """Ends this process at once when the leading one is gone, e.g. by SIGKILL."""
-    leader = multiprocessing.parent_process()
-    if leader is not None:
-        connection.wait([leader.sentinel])
+def _exit_when_main_process_dies() -> None:
+    """Exit at once when the main process has died, e.g. from SIGKILL; runs in a thread of each worker."""
+    main_process = multiprocessing.parent_process()
+    if main_process is not None:
+        connection.wait([main_process.sentinel])
         os._exit(1)
 
 
-def _end_with_any(others: list[Any], over: threading.Event) -> None:
-    """Ends this process when another of the team has died; one that stopped when asked to has not."""
-    waiting = {process.sentinel: process for process in others}
-    while waiting:
-        for sentinel in connection.wait(list(waiting)):
-            process = waiting.pop(sentinel)
-            process.join()  # the sentinel is there a moment before the status
+def _exit_when_worker_dies(workers: list[Any], finished: threading.Event) -> None:
+    """Kill this process when a worker has died, unless on a stop signal; runs in a thread of the main process."""
+    running = {process.sentinel: process for process in workers}
+    while running:
+        for sentinel in connection.wait(list(running)):
+            process = running.pop(sentinel)
+            process.join()  # the sentinel is ready slightly before the exit code
             code = process.exitcode
             if code and code not in [128 + number for number in ASKING]:
-                if over.wait(GRACE_S):
+                if finished.wait(GRACE_S):
                     return
-                LOG.error("error: one of %d training processes ended with status %s", len(others) + 1, code)
+                LOG.error("error: one of %d training processes ended with status %s", len(workers) + 1, code)
                 signal.raise_signal(signal.SIGKILL)

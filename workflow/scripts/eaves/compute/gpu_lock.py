@@ -1,4 +1,4 @@
-"""One process per GPU: a lock per card, held by the process itself and freed by the kernel however the process ends."""
+"""Exclusive use of GPUs: a file lock per GPU, which the kernel releases however the process ends."""
 
 import os
 import re
@@ -13,146 +13,151 @@ from filelock import FileLock, Timeout
 from eaves.core.cli import LOG
 from eaves.core.errors import InputError
 
-FOLDER = Path("/tmp/eaves-gpu-leases")  # the same for all users and jobs of a machine, whatever their TMPDIR is
-DRIVER = Path("/proc/driver/nvidia/gpus")
-# Set where a scheduler has given out a share of a card: others are meant to compute on it at the same time.
-SHARES = ("SLURM_SHARDS_ON_NODE", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")
+# Shared by all users and jobs on a machine, so it must not depend on TMPDIR.
+LOCK_FOLDER = Path("/tmp/eaves-gpu-leases")
+DRIVER_FOLDER = Path("/proc/driver/nvidia/gpus")
+# Set where a scheduler has assigned a share of a GPU, which other processes are meant to use at the same time.
+SHARED_GPU_VARIABLES = ("SLURM_SHARDS_ON_NODE", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")
 POLL_S = 1.0
-ANSWER_S = 60.0  # nvidia-smi may take seconds on a machine with many cards, and never answers with a broken one
-_held: list[FileLock] = []
+# nvidia-smi takes seconds on a machine with many GPUs, and hangs on a broken one.
+NVIDIA_SMI_TIMEOUT_S = 60.0
+_held: list[FileLock] = []  # keeps the locks referenced, and so held, until the process ends
 
 
 @dataclass(frozen=True)
-class Card:
-    """A GPU: its number as nvidia-smi counts, its UUID, and the UUIDs of the slices (MIG) that it is cut into."""
+class Gpu:
+    """An installed GPU.
+
+    index: its number in nvidia-smi. uuid: its UUID. slices: UUIDs of its MIG instances, if it is partitioned.
+    """
 
     index: str
     uuid: str
     slices: tuple[str, ...] = ()
 
 
-def lease_cards(count: int = 1, folder: Path = FOLDER) -> list[str]:
-    """Waits for free GPUs and keeps them until the process ends.
+def lock_gpus(count: int = 1, folder: Path = LOCK_FOLDER) -> list[str]:
+    """Wait until GPUs are free and lock them until the process ends.
 
-    `CUDA_VISIBLE_DEVICES` says which cards may be taken, and holds the leased ones afterwards; so call this before CUDA
-    is first used. Numbers in it are nvidia-smi's. A cluster's job leases among the cards that it was given: in an
-    allocation with several of them, many local jobs may run side by side. Nothing is done where it was given a share of
-    a card, and where there is no card.
+    `CUDA_VISIBLE_DEVICES` limits the choice, with GPU numbers as in nvidia-smi, and is set to the locked GPUs; so this
+    must be called before CUDA is initialised. In a cluster job, it locks GPUs among those assigned to the job, since
+    several local jobs may share an allocation. Nothing is locked without a GPU, or where only a share of a GPU was
+    assigned.
 
-    How it works: a lock on a file per card, named after the card's UUID, in a folder that all users of the machine
-    share. The kernel lets go of it when the process dies, even by SIGKILL, so a card is never lost. Several cards are
-    taken together or not at all, one process at a time, so that no two wait for each other. Of a card that is cut into
-    slices (MIG) it is these that are leased.
+    How it works: each GPU has a lock file, named after its UUID, in a folder shared by all users of the machine. The
+    kernel releases the lock when the process dies, even from SIGKILL, so a GPU cannot stay locked. Several GPUs are
+    locked together or not at all, by one process at a time, which prevents deadlocks. Of a GPU partitioned by MIG, the
+    instances are locked individually.
 
     Args:
-        count: how many.
-        folder: of the locks.
+        count: number of GPUs to lock.
+        folder: folder of the lock files.
 
     Returns:
-        The UUIDs of the leased cards; none where there was nothing to lease.
+        UUIDs of the locked GPUs; empty where nothing was locked.
 
     Raises:
-        InputError: more are asked for than there are.
+        InputError: `count` exceeds the number of GPUs.
     """
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # CUDA would count the fastest first
-    if any(name in os.environ for name in SHARES):
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as in nvidia-smi; by default, CUDA numbers the fastest GPU 0
+    if any(name in os.environ for name in SHARED_GPU_VARIABLES):
         return []
-    cards = usable_cards(installed_cards(), os.environ.get("CUDA_VISIBLE_DEVICES"))
-    if not cards:
+    uuids = visible_gpus(installed_gpus(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    if not uuids:
         return []
     if count > 1:
-        cards = [card for card in cards if card.startswith("GPU-")]  # CUDA uses one slice a process
-    if count > len(cards):
+        uuids = [uuid for uuid in uuids if uuid.startswith("GPU-")]  # a process can use only one MIG instance
+    if count > len(uuids):
         raise InputError(
-            f"{count} GPUs are asked for, but there are {len(cards)} here (slices of a card don't count): lower "
-            "run.gpus_per_fold in the configuration, or ask the cluster for more per job"
+            f"{count} GPUs are configured, but only {len(uuids)} are available (MIG instances don't count): lower "
+            "run.gpus_per_fold in the configuration, or request more per job from the cluster"
         )
     try:
         if not folder.exists():
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o1777)
-        locks = _wait_for(cards, count, folder)
+        locks = _wait_for_locks(uuids, count, folder)
     except OSError as error:
-        LOG.warning("no GPU is leased, as %s can't be used (%s): other processes may use the same one", folder, error)
+        LOG.warning("no GPU is locked, because %s can't be used (%s): processes may share a GPU", folder, error)
         return []
     _held.extend(locks.values())
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(locks)
-    LOG.info("leased GPU %s", ", ".join(locks))
+    LOG.info("locked GPU %s", ", ".join(locks))
     return list(locks)
 
 
-def _wait_for(cards: list[str], count: int, folder: Path) -> dict[str, FileLock]:
-    """Locks `count` cards as soon as so many are free."""
+def _wait_for_locks(uuids: list[str], count: int, folder: Path) -> dict[str, FileLock]:
+    """Lock `count` GPUs, waiting until that many are free."""
     waiting = False
-    while not (locks := _take(cards, count, folder)):
+    while not (locks := _try_lock(uuids, count, folder)):
         if not waiting:
-            LOG.info("%d of %d GPUs needed, and not free; waiting", count, len(cards))
+            LOG.info("waiting for %d of %d GPUs to become free", count, len(uuids))
             waiting = True
         time.sleep(POLL_S)
     return locks
 
 
-def _take(cards: list[str], count: int, folder: Path) -> dict[str, FileLock]:
-    """Locks the first `count` free cards; none where there are fewer."""
-    taken: dict[str, FileLock] = {}
+def _try_lock(uuids: list[str], count: int, folder: Path) -> dict[str, FileLock]:
+    """Lock the first `count` free GPUs; return an empty dict if fewer are free."""
+    locks: dict[str, FileLock] = {}
     with FileLock(folder / "choosing.lock", mode=0o666):
-        for card in cards:
-            lock = FileLock(folder / f"{card}.lock", mode=0o666)
+        for uuid in uuids:
+            lock = FileLock(folder / f"{uuid}.lock", mode=0o666)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            taken[card] = lock
-            if len(taken) == count:
-                return taken
-        for lock in taken.values():
+            locks[uuid] = lock
+            if len(locks) == count:
+                return locks
+        for lock in locks.values():
             lock.release()
     return {}
 
 
-def installed_cards() -> list[Card]:
-    """Lists the machine's GPUs that this process may use; none where there is no driver.
+def installed_gpus() -> list[Gpu]:
+    """List the machine's GPUs that this process may use; empty without an NVIDIA driver.
 
-    They are as nvidia-smi has them or, where there is no such program, as the driver has them, which knows no slices.
+    They come from nvidia-smi or, where that is missing, from the driver, which doesn't list MIG instances.
     """
-    return _told_by_program() or _told_by_driver()
+    return _list_with_nvidia_smi() or _list_from_driver()
 
 
-def _told_by_program() -> list[Card]:
+def _list_with_nvidia_smi() -> list[Gpu]:
     if not shutil.which("nvidia-smi"):
         return []
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=ANSWER_S
+            ["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=NVIDIA_SMI_TIMEOUT_S
         ).stdout
     except subprocess.TimeoutExpired:
         return []
-    cards: list[Card] = []
+    gpus: list[Gpu] = []
     for line in listed.splitlines():
-        if found := re.match(r"GPU (\d+): .*\(UUID: (GPU-[^)]+)\)", line):
-            cards.append(Card(found[1], found[2]))
-        elif cards and (found := re.match(r"\s+MIG .*\(UUID: (MIG-[^)]+)\)", line)):
-            cards[-1] = Card(cards[-1].index, cards[-1].uuid, (*cards[-1].slices, found[1]))
-    return cards
+        if match := re.match(r"GPU (\d+): .*\(UUID: (GPU-[^)]+)\)", line):
+            gpus.append(Gpu(match[1], match[2]))
+        elif gpus and (match := re.match(r"\s+MIG .*\(UUID: (MIG-[^)]+)\)", line)):
+            gpus[-1] = Gpu(gpus[-1].index, gpus[-1].uuid, (*gpus[-1].slices, match[1]))
+    return gpus
 
 
-def _told_by_driver(folder: Path = DRIVER) -> list[Card]:
-    """Lists GPUs by the driver's table, whose entries are named after the PCI bus, by which nvidia-smi counts as well.
+def _list_from_driver(folder: Path = DRIVER_FOLDER) -> list[Gpu]:
+    """List GPUs from the driver's folder in /proc, in the order of their PCI bus ids, as nvidia-smi numbers them.
 
-    It has all cards of the machine. A container or a cluster's job may use those that it can open.
+    The folder lists all GPUs of the machine; a container or cluster job can use only those whose device it can open.
     """
-    cards: list[Card] = []
+    gpus: list[Gpu] = []
     for entry in sorted(folder.glob("*/information")):
         text = entry.read_text()
         uuid = re.search(r"^GPU UUID:\s*(GPU-[0-9a-f-]+)$", text, re.MULTILINE)
         minor = re.search(r"^Device Minor:\s*(\d+)$", text, re.MULTILINE)
         if uuid and minor and _can_open(Path(f"/dev/nvidia{minor[1]}")):
-            cards.append(Card(str(len(cards)), uuid[1]))
-    return cards
+            gpus.append(Gpu(str(len(gpus)), uuid[1]))
+    return gpus
 
 
 def _can_open(device: Path) -> bool:
-    """Tells whether a device may be used: its permissions alone don't, where a control group forbids it."""
+    """Return whether a device can be opened; a control group may forbid it whatever the permissions are."""
     try:
         os.close(os.open(device, os.O_RDWR))
     except OSError:
@@ -160,27 +165,30 @@ def _can_open(device: Path) -> bool:
     return True
 
 
-def usable_cards(installed: list[Card], given: str | None) -> list[str]:
-    """Picks what `CUDA_VISIBLE_DEVICES` allows, by UUID: cards, and in place of those that are cut up, their slices.
+def visible_gpus(installed: list[Gpu], visible_devices: str | None) -> list[str]:
+    """Select the GPUs that `CUDA_VISIBLE_DEVICES` allows; a partitioned GPU is replaced by its MIG instances.
 
     Args:
-        installed: the machine's cards.
-        given: numbers or (beginnings of) UUIDs, comma-separated; None allows all.
+        installed: the machine's GPUs.
+        visible_devices: the variable's value, GPU numbers or (prefixes of) UUIDs, comma-separated; None allows all.
+
+    Returns:
+        UUIDs.
 
     Example:
-        >>> cards = [Card("0", "GPU-aa"), Card("1", "GPU-bb", ("MIG-b1", "MIG-b2")), Card("2", "GPU-cc")]
-        >>> usable_cards(cards, "2,GPU-a,MIG-b2")
+        >>> gpus = [Gpu("0", "GPU-aa"), Gpu("1", "GPU-bb", ("MIG-b1", "MIG-b2")), Gpu("2", "GPU-cc")]
+        >>> visible_gpus(gpus, "2,GPU-a,MIG-b2")
         ['GPU-cc', 'GPU-aa', 'MIG-b2']
-        >>> usable_cards(cards, None)
+        >>> visible_gpus(gpus, None)
         ['GPU-aa', 'MIG-b1', 'MIG-b2', 'GPU-cc']
     """
-    if given is None:
-        return [uuid for card in installed for uuid in card.slices or [card.uuid]]
-    chosen: list[str] = []
-    for name in map(str.strip, given.split(",")):
-        cards = [card for card in installed if name and (card.index == name or card.uuid.startswith(name))]
-        slices = [uuid for card in installed for uuid in card.slices if name and uuid.startswith(name)]
-        if len(cards) + len(slices) != 1:  # as CUDA has it: what follows an invalid entry is ignored
+    if visible_devices is None:
+        return [uuid for gpu in installed for uuid in gpu.slices or [gpu.uuid]]
+    uuids: list[str] = []
+    for name in map(str.strip, visible_devices.split(",")):
+        gpus = [gpu for gpu in installed if name and (gpu.index == name or gpu.uuid.startswith(name))]
+        slices = [uuid for gpu in installed for uuid in gpu.slices if name and uuid.startswith(name)]
+        if len(gpus) + len(slices) != 1:  # CUDA, too, ignores everything after an invalid entry
             break
-        chosen += slices or cards[0].slices or [cards[0].uuid]
-    return list(dict.fromkeys(chosen))
+        uuids += slices or gpus[0].slices or [gpus[0].uuid]
+    return list(dict.fromkeys(uuids))

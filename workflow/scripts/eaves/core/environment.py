@@ -59,7 +59,7 @@ def of_model(path: Path) -> dict[str, Any] | None:
         path: a .safetensors file.
 
     Returns:
-        `packages`, and `device`, `name`, `precision` and others as in `devices.described`; None where the file does
+        `packages`, and `device`, `name`, `precision` and others as in `devices.describe`; None where the file does
         not hold them.
     """
     from safetensors import SafetensorError, safe_open  # only here: `packages` lists what a job has imported

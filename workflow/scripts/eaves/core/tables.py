@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-_NAMES = {"tile": "str", "tile_group": "str"}  # columns of names, whatever these look like
+_NAMES = {"tile": "str", "group": "str"}  # columns of names, whatever these look like
 
 
 def read_table(path: Path, **types: str) -> pd.DataFrame:

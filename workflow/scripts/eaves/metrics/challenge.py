@@ -85,7 +85,7 @@ def score_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncert
     """Count as `score_tile` does, where the overlaps are known already (see `compare`)."""
     if overlaps.truth_ids.size == 0 and overlaps.solution_ids.size == 0:
         return None
-    _, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
+    _, truth_outcome, solution_outcome = _match_greedily(overlaps, iou_threshold, large_uncertain)
     return TileScore(
         tp=int((solution_outcome == TP).sum()),
         fp=int((solution_outcome == FP).sum()),
@@ -116,7 +116,7 @@ def match_buildings(
 
 def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> pd.DataFrame:
     """Make the table of `match_buildings`, where the overlaps are known already (see `compare`)."""
-    partner, truth_outcome, solution_outcome = _judge(overlaps, iou_threshold, large_uncertain)
+    partner, truth_outcome, solution_outcome = _match_greedily(overlaps, iou_threshold, large_uncertain)
     measure = _measure(overlaps, large_uncertain)
     sides = []
     for side, ids, areas, outcome in (
@@ -181,7 +181,7 @@ def compare(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | No
     return overlaps
 
 
-def uncertain(overlaps: Overlaps) -> np.ndarray:
+def find_uncertain(overlaps: Overlaps) -> np.ndarray:
     """Tell which truth buildings are uncertain: by a negative id, or cut off to fewer than 100 px. (n,) bool."""
     return (overlaps.truth_ids < 0) | (overlaps.truth_cut_off & (overlaps.truth_px < MIN_VISIBLE_PX))
 
@@ -190,11 +190,11 @@ def _measure(overlaps: Overlaps, large_uncertain: bool) -> np.ndarray:
     predicted = overlaps.solution_px[overlaps.pair_solution]
     iou = overlaps.pair_px / (overlaps.truth_px[overlaps.pair_truth] + predicted - overlaps.pair_px)
     if large_uncertain:
-        return np.where(uncertain(overlaps)[overlaps.pair_truth], overlaps.pair_px / predicted, iou)
+        return np.where(find_uncertain(overlaps)[overlaps.pair_truth], overlaps.pair_px / predicted, iou)
     return iou
 
 
-def _judge(
+def _match_greedily(
     overlaps: Overlaps, iou_threshold: float, large_uncertain: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match greedily; return each prediction's partner (position in truth_ids, -1: none) and both sides' outcomes."""
@@ -205,7 +205,7 @@ def _judge(
         return partner, truth_outcome, solution_outcome
 
     whole = overlaps.solution_pieces == 1
-    unsure = uncertain(overlaps)
+    unsure = find_uncertain(overlaps)
     truth_outcome[unsure] = IGNORED
     solution_outcome[~whole] = IGNORED
 

@@ -96,5 +96,5 @@ def by_size(
     for low, high in pairwise(limits):
         truth = (matches.truth_m2 >= low) & (matches.truth_m2 < high)
         found = (matches.size_m2 >= low) & (matches.size_m2 < high)
-        bins.append((low, high, count(matches.only(truth, found), threshold)))
+        bins.append((low, high, count(matches.select(truth, found), threshold)))
     return bins

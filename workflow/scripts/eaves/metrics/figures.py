@@ -7,14 +7,14 @@ import numpy as np
 
 from eaves.metrics.average_precision import RECALLS, average_precision, curve
 from eaves.metrics.detection import THRESHOLDS, Counts, by_size, count
-from eaves.metrics.matching import LOWEST_IOU, joined
-from eaves.metrics.measure import Measured
+from eaves.metrics.matching import LOWEST_IOU, concatenate_matches
+from eaves.metrics.measure import TileMeasures
 from eaves.metrics.pixels import Pixels
 
 DIGITS = 6
-CURVE_AT = (0.5, 0.75)
+CURVE_THRESHOLDS = (0.5, 0.75)
 """IoU thresholds of the curves that are written: COCO's AP50 and AP75."""
-CUTS = (0.0, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+MIN_CONFIDENCES = (0.0, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 """Confidences below which buildings are left out, to see what that does to precision and recall."""
 
 # The columns of the tables whose rows are made here.
@@ -25,18 +25,18 @@ BY_CONFIDENCE = ("min_confidence", *_COUNTED)
 CURVE = ("iou", "recall", "precision", "confidence")
 
 
-def pooled(parts: Iterable[Measured]) -> Measured:
+def pool(parts: Iterable[TileMeasures]) -> TileMeasures:
     """Put the buildings and pixels of several tiles together, in the order given."""
     parts = list(parts)
-    return Measured(
-        matches=joined([part.matches for part in parts]),
+    return TileMeasures(
+        matches=concatenate_matches([part.matches for part in parts]),
         pixels=sum((part.pixels for part in parts), Pixels()),
         merged=sum(part.merged for part in parts),
         split=sum(part.split for part in parts),
     )
 
 
-def figures(measured: Measured) -> dict[str, float | int | None]:
+def figures(measured: TileMeasures) -> dict[str, float | int | None]:
     """Compute the figures of one tile, or of several that were pooled.
 
     Returns:
@@ -52,31 +52,31 @@ def figures(measured: Measured) -> dict[str, float | int | None]:
     near = [average_precision(matches, threshold, boundary=True) for threshold in THRESHOLDS]
     return {
         "average_precision": _mean(precisions),
-        "average_precision_50": _rounded(precisions[0]),
-        "average_precision_75": _rounded(precisions[5]),
+        "average_precision_50": _round(precisions[0]),
+        "average_precision_75": _round(precisions[5]),
         "boundary_average_precision": _mean(near),
         "mean_f_score": _mean([count(matches, threshold).f_score for threshold in THRESHOLDS]),
-        "panoptic_quality": _rounded(at_half.panoptic_quality),
-        "segmentation_quality": _rounded(at_half.segmentation_quality),
-        "recognition_quality": _rounded(at_half.f_score),
-        "boundary_iou": _rounded(matches.boundary_iou[matches.iou > 0].mean() if at_half.tp else None),
-        "pixel_f_score": _rounded(measured.pixels.f_score),
-        "pixel_iou": _rounded(measured.pixels.iou),
+        "panoptic_quality": _round(at_half.panoptic_quality),
+        "segmentation_quality": _round(at_half.segmentation_quality),
+        "recognition_quality": _round(at_half.f_score),
+        "boundary_iou": _round(matches.boundary_iou[matches.iou > 0].mean() if at_half.tp else None),
+        "pixel_f_score": _round(measured.pixels.f_score),
+        "pixel_iou": _round(measured.pixels.iou),
         "merged": measured.merged,
         "split": measured.split,
     }
 
 
-def rows_by_iou(measured: Measured) -> list[dict[str, Any]]:
+def rows_by_iou(measured: TileMeasures) -> list[dict[str, Any]]:
     """Give a row per IoU threshold: counts, precision, recall, F, and the panoptic quality with this threshold."""
     found = ((float(np.round(threshold, 2)), count(measured.matches, threshold)) for threshold in THRESHOLDS)
     return [
-        {"iou": threshold, **_row(counts), "panoptic_quality": _rounded(counts.panoptic_quality)}
+        {"iou": threshold, **_row(counts), "panoptic_quality": _round(counts.panoptic_quality)}
         for threshold, counts in found
     ]
 
 
-def rows_by_size(measured: Measured, edges_m2: list[float]) -> list[dict[str, Any]]:
+def rows_by_size(measured: TileMeasures, edges_m2: list[float]) -> list[dict[str, Any]]:
     """Give a row per bin of area, at IoU 0.5; the last bin is open."""
     return [
         {"from_m2": low, "to_m2": high if np.isfinite(high) else None, **_row(counts)}
@@ -84,25 +84,25 @@ def rows_by_size(measured: Measured, edges_m2: list[float]) -> list[dict[str, An
     ]
 
 
-def rows_by_confidence(measured: Measured) -> Iterator[dict[str, Any]]:
+def rows_by_confidence(measured: TileMeasures) -> Iterator[dict[str, Any]]:
     """Give a row per cut of the confidence, at IoU 0.5: what is found with less sure buildings left out.
 
     None where no building was found, or where there is no confidence.
     """
     confidence = measured.matches.confidence
     if confidence.size and not np.isnan(confidence).any():
-        for cut in CUTS:
-            yield {"min_confidence": cut, **_row(count(measured.matches.from_confidence(cut), LOWEST_IOU))}
+        for cut in MIN_CONFIDENCES:
+            yield {"min_confidence": cut, **_row(count(measured.matches.with_min_confidence(cut), LOWEST_IOU))}
 
 
-def rows_of_curve(measured: Measured) -> Iterator[dict[str, Any]]:
+def rows_of_curve(measured: TileMeasures) -> Iterator[dict[str, Any]]:
     """Give the points of the curve of precision over recall, at IoU 0.5 and 0.75; none where AP is not defined."""
-    for threshold in CURVE_AT:
+    for threshold in CURVE_THRESHOLDS:
         if average_precision(measured.matches, threshold) is not None:
             _, precision, confidence = curve(measured.matches, threshold)
             for point in range(RECALLS.size):
-                sure = None if np.isnan(confidence[point]) else _rounded(confidence[point])
-                at = {"recall": _rounded(RECALLS[point]), "precision": _rounded(precision[point]), "confidence": sure}
+                sure = None if np.isnan(confidence[point]) else _round(confidence[point])
+                at = {"recall": _round(RECALLS[point]), "precision": _round(precision[point]), "confidence": sure}
                 yield {"iou": threshold, **at}
 
 
@@ -111,16 +111,16 @@ def _row(counts: Counts) -> dict[str, Any]:
         "tp": counts.tp,
         "fp": counts.fp,
         "fn": counts.fn,
-        "precision": _rounded(counts.precision),
-        "recall": _rounded(counts.recall),
-        "f_score": _rounded(counts.f_score),
+        "precision": _round(counts.precision),
+        "recall": _round(counts.recall),
+        "f_score": _round(counts.f_score),
     }
 
 
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return _rounded(float(np.mean(known))) if known else None
+    return _round(float(np.mean(known))) if known else None
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else round(float(value), DIGITS)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from eaves.labels.overlaps import Overlaps
-from eaves.metrics.challenge import uncertain
+from eaves.metrics.challenge import find_uncertain
 
 LOWEST_IOU = 0.5
 """From this IoU on, a building has one partner at most, since the buildings of one side do not overlap."""
@@ -36,12 +36,12 @@ class Matches:
     ignored: np.ndarray
     size_m2: np.ndarray
 
-    def only(self, truth: np.ndarray, predictions: np.ndarray) -> "Matches":
+    def select(self, truth: np.ndarray, predictions: np.ndarray) -> "Matches":
         """Keep some buildings; (n,) and (m,) bool."""
         parts = {name: truth if name in ("truth_iou", "truth_m2") else predictions for name in _NAMES}
         return Matches(**{name: getattr(self, name)[kept] for name, kept in parts.items()})
 
-    def from_confidence(self, lowest: float) -> "Matches":
+    def with_min_confidence(self, lowest: float) -> "Matches":
         """Leave out predictions of a lower confidence; the truth buildings that they had found are then missed.
 
         Of the truth buildings only their number and how many are found at each IoU is kept, not which they are.
@@ -50,7 +50,7 @@ class Matches:
         found = np.sort(self.iou[kept & (self.iou > 0)])
         truth_iou = np.zeros_like(self.truth_iou)
         truth_iou[: found.size] = found
-        return replace(self.only(np.ones(truth_iou.size, bool), kept), truth_iou=truth_iou)
+        return replace(self.select(np.ones(truth_iou.size, bool), kept), truth_iou=truth_iou)
 
 
 _NAMES = tuple(field.name for field in fields(Matches))
@@ -71,7 +71,7 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
     Returns:
         The matches, with `boundary_iou` still 0; and (k,) bool, which pairs of `overlaps` are the matched ones.
     """
-    unsure = uncertain(overlaps)
+    unsure = find_uncertain(overlaps)
     truth_px, px = overlaps.truth_px.astype(np.float64), overlaps.solution_visible_px.astype(np.float64)
     shared_px = overlaps.pair_px.astype(np.float64)
     of_truth, of_prediction = overlaps.pair_truth, overlaps.pair_solution
@@ -101,7 +101,7 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
     return found, matched
 
 
-def joined(parts: list[Matches]) -> Matches:
+def concatenate_matches(parts: list[Matches]) -> Matches:
     """Put the buildings of several tiles together, in the order given."""
     return Matches(**{name: np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in _NAMES})
 

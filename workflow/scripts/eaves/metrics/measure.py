@@ -14,7 +14,7 @@ from eaves.metrics.pixels import Pixels, count_pixels
 
 
 @dataclass(frozen=True)
-class Measured:
+class TileMeasures:
     """What is known of a tile once its rasters are gone.
 
     Attributes:
@@ -37,7 +37,7 @@ def measure_tile(
     probability: np.ndarray | None = None,
     pixel_m: float = 0.5,
     boundary_m: float = 2.0,
-) -> tuple[Measured, Overlaps]:
+) -> tuple[TileMeasures, Overlaps]:
     """Measure a tile.
 
     Args:
@@ -63,7 +63,7 @@ def measure_tile(
     if pairs.size:
         near = boundary_iou(truth, solution, overlaps, pairs, boundary_px(boundary_m, pixel_m), out_of_map)
         matches.boundary_iou[overlaps.pair_solution[pairs]] = near
-    return Measured(matches, count_pixels(overlaps), count_merged(overlaps), count_split(overlaps)), overlaps
+    return TileMeasures(matches, count_pixels(overlaps), count_merged(overlaps), count_split(overlaps)), overlaps
 
 
 def boundary_px(boundary_m: float, pixel_m: float) -> int:

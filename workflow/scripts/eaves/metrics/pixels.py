@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from eaves.labels.overlaps import Overlaps
-from eaves.metrics.challenge import uncertain
+from eaves.metrics.challenge import find_uncertain
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Pixels:
 
 def count_pixels(overlaps: Overlaps) -> Pixels:
     """Count the building pixels of a tile; any share of a building counts, whatever it is matched with."""
-    unsure = uncertain(overlaps)
+    unsure = find_uncertain(overlaps)
     ignored = unsure[overlaps.pair_truth]
     return Pixels(
         both=int(overlaps.pair_px[~ignored].sum()),

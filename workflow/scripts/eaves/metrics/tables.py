@@ -1,4 +1,4 @@
-"""The scored tiles as tables and as one nested summary: each tile, each group of tiles, and all of a set."""
+"""Tables and a summary of scored tiles: per set, per group of tiles and per tile."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,121 +15,125 @@ from eaves.metrics.figures import (
     CURVE,
     DIGITS,
     figures,
-    pooled,
+    pool,
     rows_by_confidence,
     rows_by_iou,
     rows_by_size,
     rows_of_curve,
 )
-from eaves.metrics.measure import Measured
+from eaves.metrics.measure import TileMeasures
 
 COUNTS = ("tp", "fp", "fn")
 CHALLENGE = (*COUNTS, "precision", "recall", "f_score")
 SUMMED = ("f_score", "challenge_score", "precision", "recall", *COUNTS)
-SCOPE = ("group", "tile_group", "tile")
+SCOPE = ("set", "group", "tile")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A tile that has been scored.
+class ScoredTile:
+    """The score and measurements of one tile.
 
     Attributes:
-        group: the set that it belongs to: out_of_fold, test, or all.
-        tile_group: e.g. its city; empty where its name does not say.
-        tile: its name.
-        score: by the challenge's rules; None where neither side has a building.
-        measured: for the other figures.
+        set: Set of tiles that it belongs to: out_of_fold, test, or all.
+        group: Group of tiles within the set, e.g. its city; empty if its name does not contain one.
+        tile: Name of the tile.
+        score: Counts by the challenge's rules; None if neither side has a building.
+        measured: Measurements from which the other figures are computed.
     """
 
+    set: str
     group: str
-    tile_group: str
     tile: str
     score: TileScore | None
-    measured: Measured
+    measured: TileMeasures
 
 
-def summary(scored: list[Scored]) -> dict[str, Any]:
-    """Sum up each set: the challenge's score and the figures.
+def summary(scored: list[ScoredTile]) -> dict[str, Any]:
+    """Summarize each set: the challenge's score and the other figures.
 
-    `f_score`, `precision` and `recall` are the challenge's: F is the mean over tiles, the others are over all
-    buildings. It is flat, as `dvc metrics show` makes a column of each value.
+    `f_score`, `precision` and `recall` follow the challenge: F is the mean over tiles; the others are computed over all
+    buildings. The dictionary of a set is flat, because `dvc metrics show` makes one column of each value.
     """
-    return {group: _scores(tiles) for group, tiles in _grouped(scored, lambda tile: tile.group)}
+    return {set_name: _scores(tiles) for set_name, tiles in _group_by(scored, lambda tile: tile.set)}
 
 
-def per_group(scored: list[Scored]) -> pd.DataFrame:
-    """Make a row with the same figures for each set (`tile_group` blank) and each group of tiles in it."""
+def per_group(scored: list[ScoredTile]) -> pd.DataFrame:
+    """Return a row of these figures for each set (`group` blank) and for each group of tiles in it."""
     rows = []
-    for group, tiles in _grouped(scored, lambda tile: tile.group):
-        rows.append({"group": group, "tile_group": ""} | _scores(tiles))
-        parts = _grouped([tile for tile in tiles if tile.tile_group], lambda tile: tile.tile_group)
-        rows += [{"group": group, "tile_group": name} | _scores(part) for name, part in parts]
-    columns = ["group", "tile_group", "tiles", *SUMMED, *figures(pooled([]))]
+    for set_name, tiles in _group_by(scored, lambda tile: tile.set):
+        rows.append({"set": set_name, "group": ""} | _scores(tiles))
+        parts = _group_by([tile for tile in tiles if tile.group], lambda tile: tile.group)
+        rows += [{"set": set_name, "group": name} | _scores(part) for name, part in parts]
+    columns = ["set", "group", "tiles", *SUMMED, *figures(pool([]))]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys((*COUNTS, "merged", "split"), "Int64"))
 
 
-def per_tile(scored: list[Scored]) -> pd.DataFrame:
-    """Make a row per tile, with the challenge's counts (blank where it is not scored) and all figures."""
+def per_tile(scored: list[ScoredTile]) -> pd.DataFrame:
+    """Return a row per tile with the challenge's counts (blank if the tile is not scored) and all figures."""
     rows = []
     for tile in scored:
-        row: dict[str, Any] = {"group": tile.group, "tile": tile.tile}
+        row: dict[str, Any] = {"set": tile.set, "tile": tile.tile}
         row |= {name: getattr(tile.score, name) if tile.score else None for name in CHALLENGE}
-        rows.append(row | {"tile_group": tile.tile_group} | figures(tile.measured))
-    columns = ["group", "tile", *CHALLENGE, "tile_group", *figures(pooled([]))]
+        rows.append(row | {"group": tile.group} | figures(tile.measured))
+    columns = ["set", "tile", *CHALLENGE, "group", *figures(pool([]))]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys((*COUNTS, "merged", "split"), "Int64"))
 
 
-def by_iou(scored: list[Scored]) -> pd.DataFrame:
-    """Make ten rows for each set, each group of tiles (`tile` blank) and each tile: what was found at each IoU."""
-    return _table(chain(_wholes(scored), _singles(scored)), rows_by_iou, BY_IOU)
+def by_iou(scored: list[ScoredTile]) -> pd.DataFrame:
+    """Return the detections at ten IoU thresholds for each set, each group of tiles (`tile` blank) and each tile."""
+    return _table(chain(_sets_and_groups(scored), _single_tiles(scored)), rows_by_iou, BY_IOU)
 
 
-def by_size(scored: list[Scored], edges_m2: list[float]) -> pd.DataFrame:
-    """Make a row per bin of building size for the same."""
-    return _table(chain(_wholes(scored), _singles(scored)), lambda measured: rows_by_size(measured, edges_m2), BY_SIZE)
+def by_size(scored: list[ScoredTile], edges_m2: list[float]) -> pd.DataFrame:
+    """Return the detections per bin of building size for each set, each group of tiles and each tile."""
+    return _table(
+        chain(_sets_and_groups(scored), _single_tiles(scored)),
+        lambda measured: rows_by_size(measured, edges_m2),
+        BY_SIZE,
+    )
 
 
-def precision_recall(scored: list[Scored]) -> pd.DataFrame:
-    """Make the rows of the curve of precision over recall for each set and each group of tiles."""
-    return _table(_wholes(scored), rows_of_curve, CURVE)
+def precision_recall(scored: list[ScoredTile]) -> pd.DataFrame:
+    """Return the points of the precision-recall curve for each set and each group of tiles."""
+    return _table(_sets_and_groups(scored), rows_of_curve, CURVE)
 
 
-def by_confidence(scored: list[Scored]) -> pd.DataFrame:
-    """Make a row per cut of the confidence for each set and each group of tiles: what is left, and how good it is."""
-    return _table(_wholes(scored), rows_by_confidence, BY_CONFIDENCE)
+def by_confidence(scored: list[ScoredTile]) -> pd.DataFrame:
+    """Return the detections above each minimum confidence for each set and each group of tiles."""
+    return _table(_sets_and_groups(scored), rows_by_confidence, BY_CONFIDENCE)
 
 
 def _table(
-    scopes: Iterable[tuple[dict[str, str], Measured]],
-    rows_of: Callable[[Measured], Iterable[dict[str, Any]]],
+    scopes: Iterable[tuple[dict[str, str], TileMeasures]],
+    rows_of: Callable[[TileMeasures], Iterable[dict[str, Any]]],
     columns: Iterable[str],
 ) -> pd.DataFrame:
     rows = [scope | row for scope, measured in scopes for row in rows_of(measured)]
     return pd.DataFrame(rows, columns=[*SCOPE, *columns])
 
 
-def _wholes(scored: list[Scored]) -> Iterator[tuple[dict[str, str], Measured]]:
-    """Each set, and each group of tiles in it, pooled."""
-    for group, tiles in _grouped(scored, lambda tile: tile.group):
-        yield dict(zip(SCOPE, (group, "", ""), strict=True)), pooled(tile.measured for tile in tiles)
-        for name, part in _grouped(tiles, lambda tile: tile.tile_group):
+def _sets_and_groups(scored: list[ScoredTile]) -> Iterator[tuple[dict[str, str], TileMeasures]]:
+    """Yield each set, and each group of tiles in it, with the pooled measurements."""
+    for set_name, tiles in _group_by(scored, lambda tile: tile.set):
+        yield dict(zip(SCOPE, (set_name, "", ""), strict=True)), pool(tile.measured for tile in tiles)
+        for name, part in _group_by(tiles, lambda tile: tile.group):
             if name:
-                yield dict(zip(SCOPE, (group, name, ""), strict=True)), pooled(tile.measured for tile in part)
+                yield dict(zip(SCOPE, (set_name, name, ""), strict=True)), pool(tile.measured for tile in part)
 
 
-def _singles(scored: list[Scored]) -> Iterator[tuple[dict[str, str], Measured]]:
+def _single_tiles(scored: list[ScoredTile]) -> Iterator[tuple[dict[str, str], TileMeasures]]:
     for tile in scored:
-        yield dict(zip(SCOPE, (tile.group, tile.tile_group, tile.tile), strict=True)), tile.measured
+        yield dict(zip(SCOPE, (tile.set, tile.group, tile.tile), strict=True)), tile.measured
 
 
-def _grouped(scored: list[Scored], key: Callable[[Scored], str]) -> list[tuple[str, list[Scored]]]:
-    groups: dict[str, list[Scored]] = {}
+def _group_by(scored: list[ScoredTile], key: Callable[[ScoredTile], str]) -> list[tuple[str, list[ScoredTile]]]:
+    groups: dict[str, list[ScoredTile]] = {}
     for tile in scored:
         groups.setdefault(key(tile), []).append(tile)
     return sorted(groups.items())
 
 
-def _scores(tiles: list[Scored]) -> dict[str, Any]:
+def _scores(tiles: list[ScoredTile]) -> dict[str, Any]:
     counted = [tile.score for tile in tiles if tile.score is not None]
     if not counted:
         return {"tiles": 0}
@@ -144,5 +148,5 @@ def _scores(tiles: list[Scored]) -> dict[str, Any]:
         "fp": fp,
         "fn": fn,
         "tiles": len(counted),
-        **figures(pooled(tile.measured for tile in tiles)),
+        **figures(pool(tile.measured for tile in tiles)),
     }

@@ -1,1 +1,1 @@
-"""The network, its weights, what it is given, and how it is applied to a tile."""
+"""The network, its weights and inputs, and inference on whole tiles."""

@@ -1,4 +1,4 @@
-"""What brings the encoder's feature maps back to the image's size: the winner's U-Net block, and LinkNet's."""
+"""Decoder blocks, which upsample the encoder's feature maps: the winner's U-Net block and LinkNet's."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class UnetBlock(nn.Module):
-    """Nearest upsampling and a convolution; then the encoder's stage of that scale joins and a second one follows."""
+    """Upsample (nearest) and convolve, then concatenate the encoder's feature map of that scale and convolve again."""
 
     def __init__(self, channels_in: int, channels_skip: int) -> None:
         super().__init__()
@@ -16,16 +16,16 @@ class UnetBlock(nn.Module):
         self.merge = nn.Conv2d(2 * channels_skip, channels_skip, 3, padding=1)
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        """Takes (N, channels_in, h, w) and (N, channels_skip, ~2h, ~2w), gives (N, channels_skip, ~2h, ~2w)."""
+        """Map (N, channels_in, h, w) and (N, channels_skip, ~2h, ~2w) to (N, channels_skip, ~2h, ~2w)."""
         up = F.relu(self.up(F.interpolate(deep, size=skip.shape[-2:], mode="nearest")))
         return F.relu(self.merge(torch.cat([up, skip], dim=1)))
 
 
 class LinknetBlock(nn.Module):
-    """A narrow convolution at the upper scale between two that change the width; the encoder's stage is added.
+    """Reduce channels, upsample and convolve, expand channels, then add the encoder's feature map of that scale.
 
-    After LinkNet (https://arxiv.org/abs/1707.03718), upsampling by the nearest pixel as in the U-Net block, so that
-    any size fits; without batch norm, as in the winner's decoders.
+    After LinkNet (https://arxiv.org/abs/1707.03718), but with nearest upsampling as in the U-Net block, so that any
+    image size works, and without batch norm, as in the winner's decoders.
     """
 
     def __init__(self, channels_in: int, channels_skip: int) -> None:
@@ -36,18 +36,18 @@ class LinknetBlock(nn.Module):
         self.expand = nn.Conv2d(narrow, channels_skip, 1)
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        """Takes (N, channels_in, h, w) and (N, channels_skip, ~2h, ~2w), gives (N, channels_skip, ~2h, ~2w)."""
+        """Map (N, channels_in, h, w) and (N, channels_skip, ~2h, ~2w) to (N, channels_skip, ~2h, ~2w)."""
         narrow = F.relu(self.reduce(deep))
         up = F.relu(self.up(F.interpolate(narrow, size=skip.shape[-2:], mode="nearest")))
         return F.relu(self.expand(up)) + skip
 
 
-BLOCKS: dict[str, type[UnetBlock | LinknetBlock]] = {"unet": UnetBlock, "linknet": LinknetBlock}
+DECODERS: dict[str, type[UnetBlock | LinknetBlock]] = {"unet": UnetBlock, "linknet": LinknetBlock}
 
 
 def init_random(convolution: nn.Conv2d) -> None:
-    """Fills a convolution from N(0, sqrt(2 / (k·k·out))), as the winner's code does, its bias with zero."""
-    spread = math.sqrt(2 / (convolution.kernel_size[0] * convolution.kernel_size[1] * convolution.out_channels))
-    nn.init.normal_(convolution.weight, 0.0, spread)
+    """Initialise a convolution from N(0, sqrt(2 / (k·k·out))), as the winner's code does, and its bias with zero."""
+    std = math.sqrt(2 / (convolution.kernel_size[0] * convolution.kernel_size[1] * convolution.out_channels))
+    nn.init.normal_(convolution.weight, 0.0, std)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)

@@ -1,4 +1,4 @@
-"""Models on disk: safetensors with the recipe that they were made by inside."""
+"""Model files: weights in safetensors format, with the recipe that produced them as metadata."""
 
 import json
 from pathlib import Path
@@ -14,15 +14,15 @@ from eaves.core.files import atomic_write, check
 
 
 def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
-    """Write a model: its weights and, as metadata, the recipe that it was made by.
+    """Write a model file: weights and, as metadata, the recipe that produced them.
 
     Args:
-        path: a .safetensors file; it gets its name when it is whole and on the disk.
+        path: the .safetensors file to write, atomically.
         network: the model.
-        recipe: what `load_model` needs to build the network again, and what it was trained with; JSON.
+        recipe: what `network.load_model` needs to rebuild the network, and the training settings; JSON-serialisable.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: the file cannot be written.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     content = save(state, metadata={"eaves": json.dumps(recipe, sort_keys=True)})
@@ -32,7 +32,7 @@ def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads a model's weights and recipe.
+    """Read a model's weights and recipe.
 
     Raises:
         InputError: the file is missing, damaged, or was not made by Eaves, or a weight is not finite.
@@ -44,32 +44,32 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def check_finite(path: Path, state: dict[str, Tensor]) -> None:
-    """Refuses weights with which nothing can be computed.
+    """Check that all weights are finite.
 
     Args:
-        path: the file that they come from.
-        state: its tensors.
+        path: the file that they were read from, for the message.
+        state: its tensors by name.
 
     Raises:
-        InputError: one of them is NaN or infinite, also once it is float32, as networks are.
+        InputError: a weight is NaN or infinite, or becomes so when converted to float32.
     """
     for name, value in state.items():
         if value.is_floating_point() and not torch.isfinite(value.float()).all():
             raise InputError(
-                f"{path}: its weights are not finite, e.g. {name}: the file is damaged, or its training went astray; "
-                "copy it again, or train it again"
+                f"{path}: its weights are not finite, e.g. {name}: the file is damaged, or training diverged; "
+                "copy the file again, or train again"
             )
 
 
 def read_shapes(path: Path) -> dict[str, list[int]]:
-    """Reads the shape of each tensor, without reading the tensors."""
-    with safe_open(path, "pt") as opened:
-        names = list(opened.keys())
-        return {name: opened.get_slice(name).get_shape() for name in names}
+    """Read the shape of each tensor by name, without reading the tensors."""
+    with safe_open(path, "pt") as file:
+        names = list(file.keys())
+        return {name: file.get_slice(name).get_shape() for name in names}
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """Reads a model's recipe alone.
+    """Read a model's recipe, without its weights.
 
     Raises:
         InputError: the file is missing, damaged, or was not made by Eaves.
@@ -77,21 +77,21 @@ def read_recipe(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path}: no such model")
     try:
-        with safe_open(path, "pt") as opened:
-            metadata = opened.metadata() or {}
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: cannot be read as a model ({error}); copy it again") from error
     if "eaves" not in metadata:
         raise InputError(f"{path}: no recipe inside; give models that Eaves has trained")
     try:
-        recipe = json.loads(metadata["eaves"], parse_constant=_no_number)
+        recipe = json.loads(metadata["eaves"], parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: its recipe is not JSON; give models that Eaves has trained") from error
     if not isinstance(recipe, dict):
-        raise InputError(f"{path}: its recipe is no table of keys and values; give models that Eaves has trained")
+        raise InputError(f"{path}: its recipe is not a JSON object; give models that Eaves has trained")
     return recipe
 
 
-def _no_number(text: str) -> float:
-    """Refuses NaN and infinities, which Python's JSON would allow."""
+def _reject_constant(text: str) -> float:
+    """Reject NaN and infinity, which Python's JSON parser would accept."""
     raise ValueError(text)

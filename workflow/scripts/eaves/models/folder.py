@@ -1,4 +1,4 @@
-"""Find the models in a folder."""
+"""Find the model files in a folder."""
 
 from pathlib import Path
 
@@ -7,14 +7,16 @@ from eaves.tiles.names import path_fault
 
 
 def find_models(folder: Path) -> list[Path]:
-    """The models in a folder, sorted.
+    """Return the model files in a folder, sorted.
 
     Raises:
-        InputError: there is no such folder, or no model in it.
+        InputError: the folder does not exist, contains no model, or a path can't be used.
     """
     found = sorted(folder.glob("*.safetensors"))
     if not found:
-        raise InputError(f"{folder}: no models (*.safetensors) there; `models` in the configuration names their folder")
+        raise InputError(
+            f"{folder}: no models (*.safetensors) there; set `models` in the configuration to their folder"
+        )
     if faults := [f"{path}: {fault}" for path in found if (fault := path_fault(path))]:
         raise InputError("\n".join(faults))
     return found

@@ -1,4 +1,4 @@
-"""A network over a whole tile of any size: four flips, and windows blended smoothly where the tile is large."""
+"""Inference on tiles of any size: overlapping windows, blended smoothly, averaged over four flips."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,8 +11,8 @@ from eaves.compute import devices
 from eaves.models.inputs import join_inputs, to_inputs
 from eaves.tiles.crops import mirrored
 
-STRIDE_PX = 32  # the encoder's coarsest scale: inputs are filled up to a multiple of it
-FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+STRIDE_PX = 32  # of the encoder's coarsest feature map; inputs are padded to a multiple of it
+FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))  # axes of (N, C, H, W)
 
 
 def predict_strips(
@@ -23,22 +23,22 @@ def predict_strips(
     device: torch.device,
     progress: Callable[[float], object] = lambda windows: None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Predicts the probability of building, strip by strip, so that memory does not grow with the tile's height.
+    """Predict the probability of building, strip by strip, so that memory does not grow with the tile's height.
 
-    How it works: windows overlap by `overlap` px and fade out towards their inner edges, linearly, so that every
-    pixel is a weighted mean of the logits of the windows over it. A row of windows at a time is computed; what the
-    next row cannot change any more is given out.
+    How it works: windows overlap by at least `overlap` px, and their weights fall linearly towards their inner edges,
+    so that each pixel is a weighted mean of the logits of all windows that cover it. Windows are computed row by row;
+    rows of pixels that the next row of windows does not reach are yielded.
 
     Args:
         network: on `device`, in evaluation mode.
-        image: (H, W, 4) int16, a prepared tile, possibly mapped into memory.
-        channels: of the network's input.
+        image: (H, W, 4) int16, a prepared tile, possibly memory-mapped.
+        channels: number of input channels of the network, 3 or 4.
         settings: the blocks `input` and `predict` of the configuration.
-        device: what to compute on.
-        progress: called as the work goes on, with the windows (a share of one) that were computed since the last call.
+        device: the device that the network is on.
+        progress: called with the number of windows computed since the last call, a fraction of one window.
 
     Yields:
-        (top, probability): the strip's first row, and (rows, W) float32, 0..1. The strips follow one another.
+        (top, probability): the strip's first row, and (rows, W) float32, 0..1. The strips are contiguous, in order.
     """
     window, overlap = settings["predict"]["window"], settings["predict"]["overlap"]
     height, width = image.shape[:2]
@@ -46,15 +46,17 @@ def predict_strips(
     rows, columns = min(window, height), min(window, width)
     logits = np.zeros((rows, width), np.float32)
     weights = np.zeros((rows, width), np.float32)
-    for number, top in enumerate(tops):
-        fade_down = _fade(rows, number > 0, number < len(tops) - 1, overlap)
-        for place, left in enumerate(lefts):
-            fade_across = _fade(columns, place > 0, place < len(lefts) - 1, overlap)
+    for row, top in enumerate(tops):
+        fade_down = _fade(rows, row > 0, row < len(tops) - 1, overlap)
+        for column, left in enumerate(lefts):
+            fade_across = _fade(columns, column > 0, column < len(lefts) - 1, overlap)
             weight = fade_down[:, None] * fade_across
-            part = _logits(network, image, (top, left, rows, columns), channels, settings, device, progress)
-            logits[:, left : left + columns] += part * weight
+            window_logits = _predict_window(
+                network, image, (top, left, rows, columns), channels, settings, device, progress
+            )
+            logits[:, left : left + columns] += window_logits * weight
             weights[:, left : left + columns] += weight
-        done = tops[number + 1] - top if number + 1 < len(tops) else rows
+        done = tops[row + 1] - top if row + 1 < len(tops) else rows
         yield top, _sigmoid(logits[:done] / weights[:done])
         logits = np.concatenate([logits[done:], np.zeros((done, width), np.float32)])
         weights = np.concatenate([weights[done:], np.zeros((done, width), np.float32)])
@@ -72,7 +74,7 @@ def count_windows(height: int, width: int, settings: dict[str, Any]) -> int:
 
 
 def window_corners(size: int, window: int, overlap: int) -> list[int]:
-    """Where windows start along one axis, overlapping by at least `overlap`; the last one ends at the edge.
+    """Return where windows start along one axis; they overlap by at least `overlap`, and the last ends at the edge.
 
     Example:
         >>> window_corners(2048, 2048, 256), window_corners(3000, 2048, 256), window_corners(300, 2048, 256)
@@ -85,7 +87,7 @@ def window_corners(size: int, window: int, overlap: int) -> list[int]:
 
 
 def _fade(length: int, before: bool, after: bool, overlap: int) -> np.ndarray:
-    """Weights along one axis of a window: rising over the overlap where a neighbour comes before, falling likewise."""
+    """Return a window's weights along one axis: a linear ramp over the overlap on each side that has a neighbour."""
     weights = np.ones(length, np.float32)
     ramp = (np.arange(overlap, dtype=np.float32) + 1) / (overlap + 1)
     if before:
@@ -95,33 +97,33 @@ def _fade(length: int, before: bool, after: bool, overlap: int) -> np.ndarray:
     return weights
 
 
-def _logits(
+def _predict_window(
     network: nn.Module,
     image: np.ndarray,
-    place: tuple[int, int, int, int],
+    window: tuple[int, int, int, int],
     channels: int,
     settings: dict[str, Any],
     device: torch.device,
     progress: Callable[[float], object],
 ) -> np.ndarray:
-    """Mean of the logits over the flips, (rows, columns) float32, of one window of the tile."""
-    top, left, rows, columns = place
+    """Return the mean logits over all flips, (rows, columns) float32, of one window (top, left, rows, columns)."""
+    top, left, rows, columns = window
     pixels = np.array(image[top : top + rows, left : left + columns])
-    filled = [mirrored(0, -(-size // STRIDE_PX) * STRIDE_PX, size) for size in (rows, columns)]
-    if (len(filled[0]), len(filled[1])) != (rows, columns):
-        pixels = pixels[np.ix_(*filled)]
+    padded = [mirrored(0, -(-size // STRIDE_PX) * STRIDE_PX, size) for size in (rows, columns)]
+    if (len(padded[0]), len(padded[1])) != (rows, columns):
+        pixels = pixels[np.ix_(*padded)]
     rgb, height = to_inputs(torch.from_numpy(pixels).unsqueeze(0).to(device), settings["input"])
     inputs = join_inputs(rgb, height, settings["input"], channels)
     flips = FLIPS if settings["predict"]["flips"] else FLIPS[:1]
     total = torch.zeros(inputs.shape[-2:], device=device)
     with torch.inference_mode(), devices.autocast(device, settings["predict"]["precision"]):
         for axes in flips:
-            total += _flipped(network(_flipped(inputs, axes)).float(), axes)[0, 0]
+            total += _flip(network(_flip(inputs, axes)).float(), axes)[0, 0]
             progress(1 / len(flips))
     return (total / len(flips))[:rows, :columns].cpu().numpy()
 
 
-def _flipped(batch: Tensor, axes: tuple[int, ...]) -> Tensor:
+def _flip(batch: Tensor, axes: tuple[int, ...]) -> Tensor:
     return torch.flip(batch, axes).contiguous(memory_format=torch.channels_last) if axes else batch
 
 

@@ -44,20 +44,20 @@ def overview(rows: list[tuple[str, np.ndarray, np.ndarray | None, np.ndarray]]) 
     """
     drawn = [_titles()]
     for name, image, truth, labels in rows:
-        photo = _photo(image)
+        photo = _rgb(image)
         nothing = np.full((PANEL_PX, PANEL_PX, 3), 235, np.uint8)
         panels = [
             _panel(photo),
             _panel(_heights(image[..., 3])),
-            _panel(_filled(photo, truth)) if truth is not None else _written(nothing, "no truth"),
-            _panel(_filled(photo, labels)),
+            _panel(_colour_buildings(photo, truth)) if truth is not None else _write_text(nothing, "no truth"),
+            _panel(_colour_buildings(photo, labels)),
         ]
-        _written(panels[0], name)
-        drawn.append(_beside(panels))
+        _write_text(panels[0], name)
+        drawn.append(_side_by_side(panels))
     return np.concatenate(drawn)
 
 
-def _photo(image: np.ndarray) -> np.ndarray:
+def _rgb(image: np.ndarray) -> np.ndarray:
     return np.where(image[..., :3] == NODATA, 0, image[..., :3]).astype(np.uint8)
 
 
@@ -69,7 +69,7 @@ def _heights(band: np.ndarray) -> np.ndarray:
     return coloured
 
 
-def _filled(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _colour_buildings(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Each building in a colour of its own over the faded photo; uncertain ones in grey."""
     faded = (photo.astype(np.float32) * 0.45 + 255 * 0.35).astype(np.uint8)
     # Hues by the golden ratio: neighbours in number are far apart in colour.
@@ -90,7 +90,7 @@ def _panel(picture: np.ndarray) -> np.ndarray:
     return panel
 
 
-def _beside(panels: list[np.ndarray]) -> np.ndarray:
+def _side_by_side(panels: list[np.ndarray]) -> np.ndarray:
     gap = np.full((panels[0].shape[0], GAP_PX, 3), PAPER, np.uint8)
     row = np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
     return np.concatenate([row, np.full((GAP_PX, row.shape[1], 3), PAPER, np.uint8)])
@@ -102,10 +102,10 @@ def _titles() -> np.ndarray:
         panel = np.full((TITLE_PX, PANEL_PX, 3), PAPER, np.uint8)
         cv2.putText(panel, title, (4, TITLE_PX - 11), cv2.FONT_HERSHEY_SIMPLEX, 0.7, INK, 1, cv2.LINE_AA)
         panels.append(panel)
-    return _beside(panels)[:TITLE_PX]
+    return _side_by_side(panels)[:TITLE_PX]
 
 
-def _written(panel: np.ndarray, text: str) -> np.ndarray:
+def _write_text(panel: np.ndarray, text: str) -> np.ndarray:
     """Writes into the upper left corner of a panel, in place."""
     for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
         cv2.putText(panel, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, width, cv2.LINE_AA)

@@ -32,13 +32,13 @@ def draw(surface: pd.DataFrame, chosen: Thresholds, configured: Thresholds, note
         for across, down in (("high", "low"), ("min_seed_px", "min_area_px"))
     ]
     tall = max(panel.shape[0] for panel in panels)
-    maps = np.concatenate([_padded(panel, tall, panel.shape[1] + EDGE_PX) for panel in panels], axis=1)
+    maps = np.concatenate([_pad(panel, tall, panel.shape[1] + EDGE_PX) for panel in panels], axis=1)
     lines = [*notes, "red frame: chosen; black frame: configured (each map goes through the chosen values)"]
     wide = max(maps.shape[1], max(_width(line, 0.5) for line in lines) + 2 * EDGE_PX)
     below = np.full((NOTE_PX * len(lines) + EDGE_PX, wide, 3), PAPER, np.uint8)
     for number, line in enumerate(lines):
         _write(below, line, EDGE_PX, NOTE_PX * number + 18, 0.5)
-    return np.concatenate([_padded(maps, tall, wide), below])
+    return np.concatenate([_pad(maps, tall, wide), below])
 
 
 def _panel(
@@ -80,7 +80,7 @@ def _colour(f_score: float, best: float) -> np.ndarray:
     return cv2.applyColorMap(np.array([[round(255 * share)]], np.uint8), cv2.COLORMAP_VIRIDIS)[0, 0, ::-1]
 
 
-def _padded(picture: np.ndarray, tall: int, wide: int) -> np.ndarray:
+def _pad(picture: np.ndarray, tall: int, wide: int) -> np.ndarray:
     paper = np.full((tall, wide, 3), PAPER, np.uint8)
     paper[: picture.shape[0], : picture.shape[1]] = picture
     return paper

@@ -30,7 +30,7 @@ class Done:
         inputs: the files that were read, raw or results. What stands for others by their hashes stands for them here,
             too: training names folds.csv and not its tiles.
         outputs: the files that were written.
-        device: where a network computed, as `devices.described` returns it.
+        device: where a network computed, as `devices.describe` returns it.
         made_with: packages and device of the process that really made the outputs, if it was another one.
         models: where each output comes from one of several models, the model of each output.
     """

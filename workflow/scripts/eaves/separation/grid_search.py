@@ -15,7 +15,7 @@ from eaves.labels.overlaps import Overlaps, TruthSide
 from eaves.labels.run_lengths import Runs, find_runs, lift_runs
 from eaves.metrics.challenge import score_overlaps
 from eaves.separation.thresholds import Thresholds
-from eaves.separation.watershed import divide, regions_of_seeds
+from eaves.separation.watershed import find_regions_of_seeds, split_regions
 
 COUNTS = ("tp", "fp", "fn", "scored")
 """What is counted; `scored` is 0 where neither side has a building and the tile does not count, else 1."""
@@ -44,7 +44,7 @@ def count_outcomes(
         for high, of_high in groupby(of_low, lambda one: one.high):
             buildings = _Buildings(truth, regions, labels, space, above_high[high])
             for min_seed_px, of_seed in groupby(of_high, lambda one: one.min_seed_px):
-                found = buildings.of_seeds(min_seed_px)
+                found = buildings.from_seeds(min_seed_px)
                 counted += _score(truth, found, space.piece_px, [one.min_area_px for one in of_seed], rules)
     return np.array(counted, np.int32)
 
@@ -59,7 +59,7 @@ class _Candidates(NamedTuple):
     pair_building: np.ndarray
     pair_px: np.ndarray
 
-    def picked(self, mask: np.ndarray) -> "_Candidates":
+    def select(self, mask: np.ndarray) -> "_Candidates":
         """Those where the mask is set."""
         pairs = mask[self.pair_building]
         number = np.cumsum(mask) - 1
@@ -72,7 +72,7 @@ class _Candidates(NamedTuple):
             self.pair_px[pairs],
         )
 
-    def joined(self, other: "_Candidates") -> "_Candidates":
+    def merge(self, other: "_Candidates") -> "_Candidates":
         """Both, in the order of the first pixels, which is the order of the labels."""
         first = np.concatenate([self.first, other.first])
         order = np.argsort(first)
@@ -108,26 +108,26 @@ class _Buildings:
     def __init__(self, truth: TruthSide, regions: _Candidates, labels: np.ndarray, space: Runs, seeds: Runs) -> None:
         """Takes the regions as candidates and as runs, and labels that are all 0, which they are again afterwards."""
         self._truth, self._regions, self._labels, self._space, self._seeds = truth, regions, labels, space, seeds
-        self._region_of_seed = regions_of_seeds(space, seeds)
+        self._region_of_seed = find_regions_of_seeds(space, seeds)
         self._seed_px = seeds.piece_px
         self._seeds_in_region = np.full(space.n_pieces, -1)
-        self._parts = regions.picked(np.zeros(space.n_pieces, bool))
+        self._parts = regions.select(np.zeros(space.n_pieces, bool))
 
-    def of_seeds(self, min_seed_px: int) -> _Candidates:
+    def from_seeds(self, min_seed_px: int) -> _Candidates:
         """The buildings from seeds of at least this size, in the order of their labels."""
         is_seed = self._seed_px >= min_seed_px
         seeds_in_region = np.bincount(self._region_of_seed[is_seed], minlength=self._space.n_pieces)
         changed = seeds_in_region != self._seeds_in_region
         self._seeds_in_region = seeds_in_region
         if (changed & (seeds_in_region > 0)).any() or changed[self._parts.region].any():
-            kept = self._parts.picked(~changed[self._parts.region])
-            self._parts = kept.joined(self._divided(is_seed & changed[self._region_of_seed], changed))
-        return self._regions.picked(seeds_in_region == 1).joined(self._parts)
+            kept = self._parts.select(~changed[self._parts.region])
+            self._parts = kept.merge(self._split_changed(is_seed & changed[self._region_of_seed], changed))
+        return self._regions.select(seeds_in_region == 1).merge(self._parts)
 
-    def _divided(self, is_seed: np.ndarray, changed: np.ndarray) -> _Candidates:
+    def _split_changed(self, is_seed: np.ndarray, changed: np.ndarray) -> _Candidates:
         """The parts of the changed regions that have several seeds."""
         space = self._space
-        divide(self._labels, space, self._seeds, self._region_of_seed, is_seed)
+        split_regions(self._labels, space, self._seeds, self._region_of_seed, is_seed)
         shared = np.flatnonzero((changed & (self._seeds_in_region > 1))[space.piece])
         row, start, stop, label = lift_runs(self._labels, space.row[shared], space.start[shared], space.stop[shared])
         seed, number = np.unique(label - space.n_pieces - 1, return_inverse=True)
@@ -144,7 +144,7 @@ def _score(
         if counted and large.all():  # as with the size before
             counted.append(counted[-1])
             continue
-        found = found.picked(large)
+        found = found.select(large)
         score = score_overlaps(
             Overlaps(
                 truth_ids=truth.ids,

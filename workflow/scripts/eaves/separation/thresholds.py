@@ -17,7 +17,7 @@ class Thresholds(NamedTuple):
     min_area_px: int
 
 
-def in_force(block: dict[str, Any], file: Path | None = None, **given: float | int | None) -> dict[str, Any]:
+def resolve_thresholds(block: dict[str, Any], file: Path | None = None, **given: float | int | None) -> dict[str, Any]:
     """Says by which values probabilities are separated.
 
     Args:

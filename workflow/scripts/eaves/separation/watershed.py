@@ -66,13 +66,13 @@ def separate(
             "set pixels without data to 0"
         )
     if match_original:
-        return _separate_like_the_original(probability, low, high, min_seed_px, min_area_px)
+        return _separate_as_original(probability, low, high, min_seed_px, min_area_px)
 
     space, seeds = find_runs(probability > low), find_runs(probability > high)
-    region_of_seed = regions_of_seeds(space, seeds)
+    region_of_seed = find_regions_of_seeds(space, seeds)
     is_seed = (seeds.piece_px >= min_seed_px) & (space.piece_px >= min_area_px)[region_of_seed]
     labels = np.zeros(probability.shape, np.int32)
-    seeds_in_region = divide(labels, space, seeds, region_of_seed, is_seed)
+    seeds_in_region = split_regions(labels, space, seeds, region_of_seed, is_seed)
     alone = np.where(seeds_in_region == 1, np.arange(1, space.n_pieces + 1), 0)
     _fill(labels, space.row, space.start, space.stop, alone[space.piece])
     inside = np.flatnonzero(seeds_in_region[space.piece] > 0)
@@ -82,7 +82,7 @@ def separate(
     return labels
 
 
-def regions_of_seeds(space: Runs, seeds: Runs) -> np.ndarray:
+def find_regions_of_seeds(space: Runs, seeds: Runs) -> np.ndarray:
     """Find the region that each seed lies in.
 
     Args:
@@ -94,16 +94,20 @@ def regions_of_seeds(space: Runs, seeds: Runs) -> np.ndarray:
     """
     # The last run of the space that does not begin after the seed's first run holds it.
     first = seeds.first_of_pieces()
-    holder = np.searchsorted(_place(space.row, space.start), _place(seeds.row[first], seeds.start[first]), "right")
+    holder = np.searchsorted(
+        _row_major_key(space.row, space.start), _row_major_key(seeds.row[first], seeds.start[first]), "right"
+    )
     return space.piece[holder - 1]
 
 
-def _place(row: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _row_major_key(row: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Rows and columns as one number that sorts in row-major order."""
     return (row.astype(np.int64) << 32) + start
 
 
-def divide(labels: np.ndarray, space: Runs, seeds: Runs, region_of_seed: np.ndarray, is_seed: np.ndarray) -> np.ndarray:
+def split_regions(
+    labels: np.ndarray, space: Runs, seeds: Runs, region_of_seed: np.ndarray, is_seed: np.ndarray
+) -> np.ndarray:
     """Divide the regions with several seeds among them, and leave all other pixels as they are.
 
     Args:
@@ -128,7 +132,7 @@ def divide(labels: np.ndarray, space: Runs, seeds: Runs, region_of_seed: np.ndar
     return seeds_in_region
 
 
-def _separate_like_the_original(
+def _separate_as_original(
     probability: np.ndarray, low: float, high: float, min_seed_px: int, min_area_px: int
 ) -> np.ndarray:
     seeds, _ = ndimage.label(remove_small_objects(probability > high, max_size=max(min_seed_px - 1, 0)))

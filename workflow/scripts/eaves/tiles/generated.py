@@ -1,4 +1,4 @@
-"""Names and files of generated tiles, which are known before the tiles exist."""
+"""Names and file paths of generated tiles, known before the tiles exist."""
 
 import re
 from pathlib import Path
@@ -7,25 +7,28 @@ from eaves.tiles.discovery import TileFiles
 from eaves.tiles.names import KINDS
 
 TOWNS = ("suburb", "oldtown", "commercial")
-"""Kinds of `towns.TOWNS` that generated tiles show in turn; a tile is named after its kind."""
+"""Keys of `towns.TOWNS`, in the order in which generated tiles use them; a tile's name begins with its town."""
 
 
-def planned(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
-    """Names the files of generated tiles before they are there.
+def planned_files(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
+    """Return the raw files that generated tiles will have, by tile.
 
     Args:
-        folder: where they will be.
+        folder: Folder that the files will be written to.
         set_name: `train` or `test`.
-        count: how many.
+        count: Number of tiles.
     """
     names = [f"{TOWNS[number % len(TOWNS)]}_{set_name}_{number:03d}" for number in range(count)]
-    return {
-        name: TileFiles(**{kind.lower(): folder / f"{name}_{kind}.tif" for kind in KINDS}) for name in sorted(names)
-    }
+    return {name: files_in(folder, name) for name in sorted(names)}
+
+
+def files_in(folder: Path, tile: str) -> TileFiles:
+    """Return the paths of a tile's five raw files in a folder."""
+    return TileFiles(**{kind.lower(): folder / f"{tile}_{kind}.tif" for kind in KINDS})
 
 
 def is_generated(tile: str) -> bool:
-    """Tell by its name whether a tile is a generated town.
+    """Return whether a tile's name is that of a generated tile.
 
     Example:
         >>> is_generated("oldtown_train_004"), is_generated("JAX_Tile_004")

@@ -1,1 +1,1 @@
-"""Training of one fold: sampling, augmentation, loss, loop, checkpoints, and the cache of trained folds."""
+"""Training of one fold: sampling, augmentation, loss, training loop, checkpoints and the cache of trained folds."""

@@ -1,4 +1,4 @@
-"""Unfinished training on disk: whole or not there, and taken up only by the same run."""
+"""Checkpoints of unfinished training: written atomically, verified, and loaded only by the same training job."""
 
 import io
 from hashlib import sha256
@@ -13,19 +13,19 @@ from eaves.core.files import atomic_write, sync
 _DIGEST_BYTES = 32
 
 
-def save(path: Path, state: dict[str, Any], run: str) -> None:
-    """Write a checkpoint; the one before is kept as `<name>.previous` until this one is on the disk.
+def save(path: Path, state: dict[str, Any], identity: str) -> None:
+    """Write a checkpoint; the previous one is kept as `<name>.previous`.
 
     Args:
-        path: where to.
+        path: the file to write.
         state: tensors and plain values.
-        run: what the checkpoint belongs to, e.g. a hash of settings, data and code.
+        identity: identifies the training job (see `identity`).
 
     Raises:
-        WriteError: it cannot be written; the one before is still there.
+        WriteError: the file cannot be written; the previous checkpoint is still there.
     """
     buffer = io.BytesIO()
-    torch.save({"run": run, "state": state}, buffer)
+    torch.save({"identity": identity, "state": state}, buffer)
     content = buffer.getbuffer()
     with atomic_write(path, _DIGEST_BYTES + len(content)) as temporary:
         with temporary.open("wb") as stream:
@@ -36,35 +36,32 @@ def save(path: Path, state: dict[str, Any], run: str) -> None:
             path.replace(_previous(path))
 
 
-def load(path: Path, run: str, quiet: bool = False) -> dict[str, Any] | None:
-    """Reads the newest whole checkpoint of this very run.
+def load(path: Path, identity: str) -> dict[str, Any] | None:
+    """Load the newest intact checkpoint of a training job.
 
     Args:
-        path: as given to `save`.
-        run: as given to `save`.
-        quiet: say nothing of what was found.
+        path: as passed to `save`.
+        identity: as passed to `save`.
 
     Returns:
-        The state, or None where training has to start at the beginning; the log says why.
+        The state, or None if training has to start from the beginning; the log tells why.
     """
     for candidate in (path, _previous(path)):
         if not candidate.exists():
             continue
         content = candidate.read_bytes()
         if sha256(content[_DIGEST_BYTES:]).digest() != content[:_DIGEST_BYTES]:
-            if not quiet:
-                LOG.warning("%s is damaged; looking for the one before", candidate)
+            LOG.warning("%s is damaged; trying the previous checkpoint", candidate)
             continue
-        found = torch.load(io.BytesIO(content[_DIGEST_BYTES:]), map_location="cpu", weights_only=True)
-        if found["run"] != run:
-            if not quiet:
-                LOG.warning(
-                    "%s was made with other settings, data, code or packages, or on another device; training starts at "
-                    "the beginning",
-                    candidate,
-                )
+        checkpoint = torch.load(io.BytesIO(content[_DIGEST_BYTES:]), map_location="cpu", weights_only=True)
+        if checkpoint["identity"] != identity:
+            LOG.warning(
+                "%s was made with other settings, data, code or packages, or on another device; training starts from "
+                "the beginning",
+                candidate,
+            )
             return None
-        return found["state"]
+        return checkpoint["state"]
     return None
 
 

@@ -1,8 +1,8 @@
-"""The cache of trained folds, for every checkout and setting: taken from it, kept in it, listed and cleared.
+"""The cache of trained folds, shared by all working copies and configurations.
 
 An entry is `<key>.safetensors` (the model), `<key>.csv` (its history) and `<key>.json`, which is written last and holds
-the SHA-256 of both. Results and entries share their content by hard links where the file system allows it; removing
-the one leaves the other.
+the SHA-256 of both. Results and entries are hard links to the same files where the file system allows it; removing one
+keeps the other.
 """
 
 import json
@@ -18,37 +18,37 @@ from eaves.core.errors import InputError
 from eaves.core.files import atomic_write, file_sha256
 
 COLUMNS = ["key", "trained_s", "bytes", "stage", "fold", "network", "epochs", "val_loss"]
-VARIABLES = ("EAVES_FOLD_CACHE", "SNAKEMAKE_OUTPUT_CACHE")  # the second is the one that Eaves had before
+VARIABLES = ("EAVES_FOLD_CACHE", "SNAKEMAKE_OUTPUT_CACHE")  # the second for compatibility with earlier versions
 
 
-def folder_named(text: str) -> Path | None:
-    """Reads the name of the cache's folder; `none` stands for doing without."""
+def parse_folder(text: str) -> Path | None:
+    """Parse the path of the cache's folder; `none` means no cache."""
     return None if text == "none" else Path(text).absolute()
 
 
 def default_folder(shared: bool = True) -> Path | None:
-    """Gives the folder in use, None for no cache: EAVES_FOLD_CACHE, else eaves/folds in the user's cache.
+    """Return the cache's folder: EAVES_FOLD_CACHE, or eaves/folds in the user's cache folder; None for no cache.
 
     Args:
-        shared: whether jobs see the user's files; if not, only a folder that was named counts.
+        shared: whether jobs share the user's file system; if not, there is a cache only where EAVES_FOLD_CACHE is set.
     """
     for name in VARIABLES:
-        if named := os.environ.get(name):
-            return folder_named(named)
-    above = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (above / "eaves" / "folds").absolute() if shared else None
+        if value := os.environ.get(name):
+            return parse_folder(value)
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (user_cache / "eaves" / "folds").absolute() if shared else None
 
 
-def take(folder: Path | None, key: str, files: dict[str, Path]) -> bool:
-    """Takes a trained fold from the cache, if it is there and whole.
+def restore(folder: Path | None, key: str, files: dict[str, Path]) -> bool:
+    """Restore a trained fold from the cache.
 
     Args:
-        folder: the cache; None for none.
-        key: what the fold follows from (see `identity`).
-        files: where its files go, by their suffixes.
+        folder: the cache's folder; None for no cache.
+        key: the training job's identity (see `identity`).
+        files: the files to write, by suffix.
 
     Returns:
-        Whether it was there. An entry that is damaged or can't be read counts as missing, with a warning.
+        Whether the fold was restored. An entry that is damaged or can't be read counts as missing, with a warning.
     """
     if folder is None:
         return False
@@ -59,25 +59,23 @@ def take(folder: Path | None, key: str, files: dict[str, Path]) -> bool:
                 temporary = all_or_none.enter_context(atomic_write(path))
                 _link_or_copy(folder / f"{key}{suffix}", temporary)
                 if file_sha256(temporary) != digests[suffix]:
-                    raise ValueError(f"{key}{suffix} is not what was stored")
+                    raise ValueError(f"{key}{suffix} has changed since it was stored")
     except FileNotFoundError:
         return False
     except (OSError, InputError, ValueError, KeyError, TypeError) as error:
-        LOG.warning("cache of folds: %s in %s can't be taken (%s); the fold is trained", key, folder, error)
+        LOG.warning("fold cache: %s in %s can't be used (%s); training the fold instead", key, folder, error)
         return False
-    LOG.info("taken from the cache of folds: %s", key)
+    LOG.info("restored from the fold cache: %s", key)
     return True
 
 
 def store(folder: Path | None, key: str, files: dict[str, Path]) -> None:
-    """Keeps a trained fold in the cache.
-
-    Where that fails, a warning says so; the fold's own files stay as they are in any case.
+    """Store a trained fold in the cache; if that fails, log a warning.
 
     Args:
-        folder: the cache; None for none. It is made where there is none.
-        key: what the fold follows from (see `identity`).
-        files: its files, by their suffixes.
+        folder: the cache's folder, created if missing; None for no cache.
+        key: the training job's identity (see `identity`).
+        files: the fold's files, by suffix; not changed.
     """
     if folder is None:
         return
@@ -91,15 +89,15 @@ def store(folder: Path | None, key: str, files: dict[str, Path]) -> None:
         with atomic_write(marker) as temporary:
             temporary.write_text(json.dumps({suffix: file_sha256(path) for suffix, path in files.items()}))
     except (OSError, InputError) as error:
-        LOG.warning("cache of folds: %s can't be kept in %s (%s); the fold itself is written", key, folder, error)
+        LOG.warning("fold cache: %s can't be stored in %s (%s); the fold's results are complete", key, folder, error)
         with suppress(OSError, InputError):
-            remove(folder, key)  # what was written of it takes up room
+            remove(folder, key)  # an incomplete entry would only occupy space
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """Makes a file's content appear under another name: linked where it is one's own, else copied.
+    """Link a file to another path, or copy it where it belongs to another user or links are not supported.
 
-    Another user's file is not linked: Snakemake dates what a job has made, and only the owner may do so.
+    Snakemake sets the modification time of a job's outputs, which only a file's owner may do.
     """
     try:
         if source.stat().st_uid == os.geteuid():
@@ -107,26 +105,26 @@ def _link_or_copy(source: Path, target: Path) -> None:
             return
     except FileNotFoundError:
         raise
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or one without hard links
         pass
     shutil.copyfile(source, target)
 
 
 def entries(folder: Path) -> pd.DataFrame:
-    """Lists what is kept, newest first.
+    """List the cache's entries, newest first.
 
     Returns:
-        A row per trained fold: key (the hash of what made it), trained_s (since 1970), bytes, stage (`damaged` where it
-        can't be read), fold, network, epochs, val_loss (of the last epoch).
+        A row per entry: key, trained_s (seconds since 1970), bytes, stage (`damaged` if it can't be read), fold,
+        network, epochs, val_loss (of the last epoch).
     """
-    from eaves.models.files import read_recipe  # brings torch, which whoever only asks for the folder need not wait for
+    from eaves.models.files import read_recipe  # imports torch, which `default_folder` does not need
 
     rows = []
     for path in sorted(folder.glob("[!.]*.safetensors")):
         files = [file for suffix in (".safetensors", ".csv", ".json") if (file := path.with_suffix(suffix)).exists()]
         row = {
             "key": path.stem,
-            # Of the last file: the others may be linked with results, whose dates change.
+            # Of the .json: the other files may be links to results, whose modification times change.
             "trained_s": files[-1].stat().st_mtime,
             "bytes": sum(file.stat().st_size for file in files),
         }
@@ -147,10 +145,10 @@ def entries(folder: Path) -> pd.DataFrame:
 
 
 def remove(folder: Path, key: str) -> None:
-    """Removes an entry, all its files.
+    """Remove an entry with all its files.
 
     Raises:
-        InputError: there is no such entry.
+        InputError: the entry does not exist.
     """
     found = sorted(folder.glob(f"{key}.*"))
     if not found:

@@ -1,4 +1,4 @@
-"""What a trained fold follows from: only where all of it is the same is a checkpoint or a fold from the cache taken."""
+"""The identity of a training job: a hash of everything its weights depend on, for checkpoints and the fold cache."""
 
 import json
 from hashlib import sha256
@@ -12,7 +12,7 @@ from eaves.compute import devices
 from eaves.core import environment
 from eaves.workflow.code_hash import code_hash
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy")  # whose versions can change weights
+PACKAGES = ("torch", "torchvision", "timm", "numpy")  # whose versions can affect the weights
 
 
 def identity(
@@ -25,31 +25,31 @@ def identity(
     processes: int,
     threads: int,
 ) -> str:
-    """Hashes everything that decides a fold's weights.
+    """Hash everything that a fold's weights depend on.
 
-    Settings are as configured: `precision: auto` counts as what it is on this device, but `micro_batch: auto` as
-    itself, since what fits depends on who else uses the card; a checkpoint keeps what was found.
+    `precision: auto` counts as the precision it resolves to on this device, but `micro_batch: auto` counts as `auto`,
+    because the size that fits depends on other users of the GPU; a checkpoint records the size that was found.
 
     Args:
-        script: the training script; its code counts, with all of the library that it uses.
+        script: the training script; its code is included, with everything that it uses of the library.
         fold: the fold that is held out.
         folds_file: folds.csv, with the hashes of the prepared tiles.
-        network: as training begins, on the CPU.
-        settings: blocks of the configuration.
-        device: what this process trains on.
-        processes: how many train together, each on a device of its own.
-        threads: of the processor; on a GPU, nothing that they compute reaches the weights.
+        network: the network before training, on the CPU.
+        settings: the blocks of the configuration that training uses.
+        device: the device that this process trains on.
+        processes: number of processes, each on its own device.
+        threads: number of CPU threads; ignored on a GPU, where the weights don't depend on it.
 
     Returns:
-        A SHA-256 in hexadecimal, the same in every process of a team.
+        A SHA-256 in hexadecimal, the same in every process.
     """
     precision = settings["optimize"]["precision"]
-    place = devices.described(device, precision, threads)
+    computed_on = devices.describe(device, precision, threads)
     if device.type == "cuda":
-        cards = [torch.device("cuda", number) for number in range(processes)]
-        place |= {
-            "name": [torch.cuda.get_device_name(card) for card in cards],
-            "precision": [devices.resolved(precision, card) for card in cards],
+        gpus = [torch.device("cuda", number) for number in range(processes)]
+        computed_on |= {
+            "name": [torch.cuda.get_device_name(gpu) for gpu in gpus],
+            "precision": [devices.resolve_precision(precision, gpu) for gpu in gpus],
             "threads": None,
         }
     packages = {name: version for name, version in environment.packages(*PACKAGES).items() if name != "python"}
@@ -57,17 +57,17 @@ def identity(
         "settings": settings,
         "fold": fold,
         "folds": sha256(folds_file.read_bytes()).hexdigest(),
-        "start": _digest(network),
+        "initial_weights": _state_sha256(network),
         "code": code_hash(script),
-        # With the build, e.g. +cu130, which the package's own version may lack.
+        # torch.__version__ includes the build, e.g. +cu130, which the package's metadata may lack.
         "packages": {**packages, "torch": torch.__version__},
-        "place": place,
+        "computed_on": computed_on,
         "processes": processes,
     }
     return sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(network: nn.Module) -> str:
+def _state_sha256(network: nn.Module) -> str:
     digest = sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""What a training run consists of."""
+"""The inputs of the training loop: phases, data, settings, and where to write checkpoints."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from eaves.training.sampler import Sampler
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs that share a learning rate and weights of the loss."""
+    """Epochs with the same learning rate and the same weights of the loss's two terms."""
 
     name: str
     epochs: int
@@ -20,26 +20,28 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one training job works with.
+class TrainingJob:
+    """Everything that the training loop needs beside the network and the device.
 
-    settings: the blocks input, sample, augment and optimize. identity: what a checkpoint has to belong to; one is
-    written every `checkpoint_minutes` and, if asked for, every `checkpoint_steps`. loaders: threads that cut crops.
-    journal: folder for TensorBoard, if any.
+    settings: the blocks input, sample, augment and optimize of the configuration. sampler: draws the training batches.
+    val_tiles: the held-out tiles. channels: number of input channels. checkpoint: its path, written every
+    `checkpoint_minutes` and, optionally, every `checkpoint_steps`. identity: see `identity`; only a checkpoint with
+    the same one is resumed from. loader_threads: number of threads that cut crops. tensorboard_dir: folder for
+    TensorBoard's files, or None.
     """
 
     phases: list[Phase]
     settings: dict[str, Any]
     sampler: Sampler
-    held_out: list[Tile]
+    val_tiles: list[Tile]
     channels: int
     checkpoint: Path
     identity: str
     checkpoint_minutes: float = 10
     checkpoint_steps: int | None = None
-    loaders: int = 1
-    journal: Path | None = None
+    loader_threads: int = 1
+    tensorboard_dir: Path | None = None
 
     def epochs(self) -> list[Phase]:
-        """The phase of each epoch."""
+        """Return the phase of each epoch, in order."""
         return [phase for phase in self.phases for _ in range(phase.epochs)]

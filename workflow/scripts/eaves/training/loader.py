@@ -1,4 +1,4 @@
-"""The next steps' crops are cut while the device computes; how many threads do so changes no bit."""
+"""Prefetch training batches in threads; results don't depend on the number of threads."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,33 +6,39 @@ from concurrent.futures import ThreadPoolExecutor
 
 from eaves.training.sampler import Batch, Sampler
 
-AHEAD = 2  # steps that are ready or in work, beside the one being computed
+PREFETCHED_STEPS = 2  # ready or being cut, beside the step that is being computed
 
 
 def steps(
-    sampler: Sampler, epoch: int, first: int, rank: int = 0, size: int = 1, threads: int = 1, pinned: bool = False
+    sampler: Sampler,
+    epoch: int,
+    first: int,
+    rank: int = 0,
+    world_size: int = 1,
+    threads: int = 1,
+    pin_memory: bool = False,
 ) -> Iterator[tuple[int, list[Batch]]]:
-    """Yields an epoch's steps from `first` on, each with its micro-batches.
+    """Yield the steps of an epoch, each as its number and this process's micro-batches.
 
     Args:
-        sampler: what the crops come from.
-        epoch: its number, from 0.
-        first: the step to begin with, from 0.
-        rank: which of `size` processes this is; each gets its share of the micro-batches.
-        size: how many processes train together.
-        threads: how many cut crops.
-        pinned: whether crops are put where a GPU fetches from by itself.
+        sampler: draws the batches.
+        epoch: number of the epoch, from 0.
+        first: the step to start from, from 0.
+        rank: number of this process; the micro-batches of a step are shared among all processes.
+        world_size: number of processes.
+        threads: number of threads that cut crops.
+        pin_memory: whether to copy batches into pinned memory, for asynchronous transfer to a GPU.
     """
 
-    def cut(step: int) -> list[Batch]:
-        batches = sampler.draw(epoch, step, rank, size)
-        return [batch.pinned() for batch in batches] if pinned else batches
+    def load(step: int) -> list[Batch]:
+        batches = sampler.draw(epoch, step, rank, world_size)
+        return [batch.pin_memory() for batch in batches] if pin_memory else batches
 
     with ThreadPoolExecutor(threads) as pool:
         last = sampler.steps_per_epoch
-        coming = deque(pool.submit(cut, step) for step in range(first, min(last, first + AHEAD)))
+        pending = deque(pool.submit(load, step) for step in range(first, min(last, first + PREFETCHED_STEPS)))
         for step in range(first, last):
-            batches = coming.popleft().result()
-            if step + AHEAD < last:
-                coming.append(pool.submit(cut, step + AHEAD))
+            batches = pending.popleft().result()
+            if step + PREFETCHED_STEPS < last:
+                pending.append(pool.submit(load, step + PREFETCHED_STEPS))
             yield step, batches

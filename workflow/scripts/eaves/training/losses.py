@@ -4,25 +4,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DICE_SMOOTHING = 1.0  # keeps Dice defined on samples without a building
+DICE_SMOOTHING = 1.0  # keeps Dice defined for samples without buildings
 
 
 def bce_dice(
     logits: Tensor, truth: Tensor, weight: Tensor, bce: float = 1.0, dice: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Weighs binary cross-entropy against overlap.
+    """Compute the weighted sum of binary cross-entropy and (1 - Dice).
 
-    Dice = 2(Σpt + 1) / (Σp + Σt + 1) per sample on sigmoid outputs, averaged over the batch, then clamped to [0, 1].
+    Dice = 2(Σpt + 1) / (Σp + Σt + 1) per sample, with sigmoid outputs p and truth t, averaged over the batch and then
+    clamped to [0, 1].
 
     Args:
         logits: (N, 1, H, W) float.
         truth: (N, 1, H, W) float, 0 or 1.
-        weight: (N, 1, H, W) float, 0 where a pixel takes no part, else 1.
+        weight: (N, 1, H, W) float, 1, or 0 for ignored pixels.
         bce: weight of the cross-entropy.
         dice: weight of (1 - Dice).
 
     Returns:
-        The loss, and Dice by itself; both scalars in float32.
+        The loss, and Dice; both scalar float32.
     """
     logits, truth, weight = logits.float(), truth.float(), weight.float()
     entropy = F.binary_cross_entropy_with_logits(logits, truth, weight)

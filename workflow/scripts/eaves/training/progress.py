@@ -1,4 +1,4 @@
-"""How far a training run has come: kept in its checkpoint, taken up from it."""
+"""The progress of training, saved in checkpoints and restored from them."""
 
 import time
 from copy import deepcopy
@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 from eaves.core.cli import LOG
 from eaves.training import checkpoints
-from eaves.training.job import Run
-from eaves.training.step import Engine
+from eaves.training.job import TrainingJob
+from eaves.training.trainer import Trainer
 
 
 @dataclass
-class Progress:
-    """How far a run has come: what a checkpoint holds beside weights and optimizer.
+class TrainingProgress:
+    """How far training has come: what a checkpoint holds beside the trainer's state.
 
-    epoch, step: how many are done, the steps of the epoch in hand. loss_sum, dice_sum: over these steps. best: the
-    weights of the best candidate so far, and best_loss its loss. history: a row per epoch done.
+    epoch, step: number of completed epochs, and of completed steps in the current one. loss_sum, dice_sum: over these
+    steps. best_loss, best: validation loss and weights of the best candidate so far. history: a row per completed
+    epoch. saved_at: monotonic time of the last checkpoint, seconds.
     """
 
     epoch: int = 0
@@ -31,38 +32,54 @@ class Progress:
     saved_at: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def resume(cls, run: Run, engine: Engine) -> "Progress":
-        """Takes up the run's checkpoint, the engine's state included; else stands at the beginning."""
-        state = checkpoints.load(run.checkpoint, run.identity)
-        if state is None:
+    def restore(cls, checkpoint: dict[str, Any] | None, trainer: Trainer) -> "TrainingProgress":
+        """Restore progress and the trainer's state from a checkpoint, or start from the beginning without one.
+
+        Args:
+            checkpoint: as written by `save`, or None. It is emptied, so that its tensors don't stay in memory.
+            trainer: its state is replaced by the checkpoint's.
+        """
+        if checkpoint is None:
             return cls()
-        engine.restore(state["engine"])
-        progress = cls(**state["progress"])
-        LOG.info("goes on from epoch %d, step %d", progress.epoch + 1, progress.step + 1)
+        trainer.load_state_dict(checkpoint.pop("trainer"))
+        progress = cls(**checkpoint.pop("progress"))
+        LOG.info("resuming from epoch %d, step %d", progress.epoch + 1, progress.step + 1)
         return progress
 
-    def save(self, run: Run, engine: Engine) -> None:
-        """Writes a checkpoint; of several processes, the leading one does."""
-        if engine.team.leads:
-            place = {name: value for name, value in vars(self).items() if name != "saved_at"}
-            state = {"engine": engine.state(), "progress": place, "sample": run.sampler.sample}
-            checkpoints.save(run.checkpoint, state, run.identity)
+    def save(self, job: TrainingJob, trainer: Trainer) -> None:
+        """Write a checkpoint, in the main process only."""
+        if trainer.group.is_main:
+            progress = {name: value for name, value in vars(self).items() if name != "saved_at"}
+            checkpoint = {"trainer": trainer.state_dict(), "progress": progress, "sample": job.sampler.sample}
+            checkpoints.save(job.checkpoint, checkpoint, job.identity)
         self.saved_at = time.monotonic()
 
     def add(self, step: int, loss: float, dice: float) -> None:
-        """Counts a step."""
+        """Record a completed step.
+
+        Args:
+            step: number of steps completed in the current epoch, this one included.
+            loss: mean loss of the step.
+            dice: mean Dice of the step.
+        """
         self.step = step
         self.loss_sum += loss
         self.dice_sum += dice
 
     def means(self) -> dict[str, float]:
-        """Mean loss and Dice of the epoch in hand."""
+        """Return mean loss and Dice over the completed steps of the current epoch."""
         return {"loss": self.loss_sum / self.step, "dice": self.dice_sum / self.step}
 
     def finish_epoch(self, row: dict[str, Any], network: nn.Module, candidate: bool) -> None:
-        """Closes an epoch; a candidate that is better than those before it, or cannot be compared, is kept."""
+        """Complete an epoch; of the candidates, keep the weights with the lowest validation loss.
+
+        Args:
+            row: the epoch's row of the history.
+            network: the network as trained so far.
+            candidate: whether this epoch's weights may become the model.
+        """
         self.history.append(row)
         self.epoch, self.step, self.loss_sum, self.dice_sum = self.epoch + 1, 0, 0.0, 0.0
-        if candidate and not row["val_loss"] > self.best_loss:  # NaN, with nothing held out, keeps the last
+        if candidate and not row["val_loss"] > self.best_loss:  # NaN, with no tiles held out, keeps the last epoch
             self.best_loss = row["val_loss"]
             self.best = deepcopy(network.state_dict())

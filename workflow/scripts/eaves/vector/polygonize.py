@@ -48,7 +48,7 @@ def outlines(
     table = attributes(labels, height_m, probability, ground_m).drop(columns="area_px")
     system = None if crs is None else pyproj.CRS.from_user_input(crs)
     matrix = np.array(tuple(transform)[:6]).reshape(2, 3)
-    _, geometry = _geometries(labels)
+    _, geometry = _trace_buildings(labels)
     regularized = np.zeros(len(geometry), bool)
     if tolerance_m > 0:
         plane = _metres_per_unit(system, matrix @ (labels.shape[1] / 2, labels.shape[0] / 2, 1)) @ matrix[:, :2]
@@ -78,17 +78,17 @@ def polygons(labels: np.ndarray) -> list[tuple[int, shapely.Polygon | shapely.Mu
     Raises:
         InputError: The labels are not a two-dimensional raster of integers.
     """
-    ids, geometry = _geometries(labels)
+    ids, geometry = _trace_buildings(labels)
     return list(zip(ids.tolist(), geometry, strict=True))
 
 
-def _geometries(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _trace_buildings(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids, ascending, and the buildings' polygons in pixel coordinates."""
     labels = check_ids("labels", labels)
     runs = find_runs(labels)
     ids, building_of_piece = number_ids(runs.label[runs.first_of_pieces()])
     in_pieces = ids.size < runs.n_pieces
-    regions = _pieces(runs, labels.shape) if in_pieces else labels
+    regions = _number_pieces(runs, labels.shape) if in_pieces else labels
     corners, offsets, run_of_ring = trace_rings(regions, runs.row, runs.start)
 
     piece_of_ring = runs.piece[run_of_ring]
@@ -108,7 +108,7 @@ def _geometries(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ids, geometry
 
 
-def _pieces(runs: Runs, shape: tuple[int, int]) -> np.ndarray:
+def _number_pieces(runs: Runs, shape: tuple[int, int]) -> np.ndarray:
     """Paint the number of its piece, from 1, on each pixel."""
     pieces = np.zeros(shape, np.int32)
     pixels = concatenated_ranges(runs.row.astype(np.int64) * shape[1] + runs.start, runs.length)

@@ -9,7 +9,7 @@ SLACK = 1e-3
 
 
 @compiled
-def stays_near(line: np.ndarray, other: np.ndarray, limit: float) -> bool:
+def within_distance(line: np.ndarray, other: np.ndarray, limit: float) -> bool:
     """Tell whether every point of a line is within a distance of another line: the directed Hausdorff distance.
 
     How it works: the distance to the other line changes along a segment by no more than one walks. So from the
@@ -58,7 +58,7 @@ def distances(points: np.ndarray, line: np.ndarray) -> np.ndarray:
 
     Args:
         points: (n, 2) float64.
-        line: (m, 4) float64, segments as in `stays_near`.
+        line: (m, 4) float64, segments as in `within_distance`.
 
     Returns:
         (n,) float64.

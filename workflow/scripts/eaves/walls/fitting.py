@@ -8,18 +8,18 @@ far from the boundary, for instance around a tower, more and shorter ones are dr
 import numpy as np
 
 from eaves.walls.deviation import distances
-from eaves.walls.segments import corners_of, cut, misfit_angle
+from eaves.walls.segments import angle_correction, intersect_walls, split_into_walls
 
 ROUNDS = 5
-FINER = 3.0
+DETAIL_FACTOR = 3.0
 """The charge per wall falls to this part around a place that is too far off, in each round."""
-SAFE = 0.97
+SAFETY_FACTOR = 0.97
 """Corners keep to this part of the tolerance, so that what lies between them does as well."""
 REACH_TOLERANCES = 3.0
 """How far such a place reaches, and half the stretch over which a tangent is taken: longer than the steps of pixels."""
 SAME_ANGLE = np.radians(2)
 """Directions closer than this are one: fitting it to the walls makes up for as much."""
-BINS = 45
+HISTOGRAM_BINS = 45
 """Of the histogram of tangents, over 90 degrees."""
 
 
@@ -42,21 +42,21 @@ def fit_walls(
     centre = points.mean(axis=0)
     around = points - centre
     reach = max(1, round(REACH_TOLERANCES * tolerance / spacing))
-    finer = np.ones(len(points))
+    detail = np.ones(len(points))
     if angle is None:
-        found = _directions(around, reach)
-        cuts = [cut(_turned(around, direction), finer, tolerance, spacing, -1, -1) for direction in found]
+        found = _main_directions(around, reach)
+        cuts = [split_into_walls(_rotate(around, direction), detail, tolerance, spacing, -1, -1) for direction in found]
         (_, ends, kinds), angle = min(zip(cuts, found, strict=True), key=lambda pair: pair[0][0])
-        angle += misfit_angle(_turned(around, angle), ends, kinds)
-    turned = _turned(around, angle)
-    limit = SAFE * tolerance
+        angle += angle_correction(_rotate(around, angle), ends, kinds)
+    turned = _rotate(around, angle)
+    limit = SAFETY_FACTOR * tolerance
     corners = None
     for _ in range(ROUNDS):
-        corners = _closed(turned, finer, tolerance, spacing)
+        corners = _fit_closed(turned, detail, tolerance, spacing)
         if corners is None:
-            finer *= FINER
+            detail *= DETAIL_FACTOR
             continue
-        corners = _turned(corners, -angle) + centre
+        corners = _rotate(corners, -angle) + centre
         walls = np.concatenate((np.roll(corners, 1, axis=0), corners), axis=1)
         far = [
             corners[distances(corners, boundary) > limit],
@@ -65,46 +65,48 @@ def fit_walls(
         if not len(far[0]) + len(far[1]):
             break
         places = [np.argmin(((points - place) ** 2).sum(axis=1)) for place in np.concatenate(far)]
-        finer[_widened(places, reach, len(points))] *= FINER
+        detail[_mark_around(places, reach, len(points))] *= DETAIL_FACTOR
     return angle, corners
 
 
-def _closed(points: np.ndarray, finer: np.ndarray, tolerance: float, spacing: float) -> np.ndarray | None:
+def _fit_closed(points: np.ndarray, detail: np.ndarray, tolerance: float, spacing: float) -> np.ndarray | None:
     """Cut a closed row: begin anywhere, then again between two walls found."""
-    cost, ends, kinds = cut(points, finer, tolerance, spacing, -1, -1)
+    cost, ends, kinds = split_into_walls(points, detail, tolerance, spacing, -1, -1)
     if not np.isfinite(cost) or len(kinds) < 3:
         return None
     middle = len(kinds) // 2
     begin = ends[middle - 1]
-    points, finer = np.roll(points, -begin, axis=0), np.roll(finer, -begin)
-    cost, ends, kinds = cut(points, finer, tolerance, spacing, kinds[middle], kinds[middle - 1])
+    points, detail = np.roll(points, -begin, axis=0), np.roll(detail, -begin)
+    cost, ends, kinds = split_into_walls(points, detail, tolerance, spacing, kinds[middle], kinds[middle - 1])
     if not np.isfinite(cost) or len(kinds) < 3:
         return None
-    corners = corners_of(points, ends, kinds)
+    corners = intersect_walls(points, ends, kinds)
     return corners if np.isfinite(corners).all() else None
 
 
-def _turned(points: np.ndarray, angle: float) -> np.ndarray:
+def _rotate(points: np.ndarray, angle: float) -> np.ndarray:
     """Turn points so that what lay along the angle lies along x."""
     cos, sin = np.cos(angle), np.sin(angle)
     return points @ np.array([[cos, -sin], [sin, cos]])
 
 
-def _directions(points: np.ndarray, reach: int) -> list[float]:
+def _main_directions(points: np.ndarray, reach: int) -> list[float]:
     """Find where the tangents point, modulo 90 degrees: the peak of their histogram, and their mean."""
     tangents = np.roll(points, -reach, axis=0) - np.roll(points, reach, axis=0)
     # Where the boundary turns within the reach, the chord is short: a weight of its square counts straight walls.
     weights = (tangents**2).sum(axis=1)
     four = 4 * np.arctan2(tangents[:, 1], tangents[:, 0])
-    bins = np.floor(four / (2 * np.pi) * BINS).astype(np.intp) % BINS
-    sums = np.bincount(bins, weights * np.cos(four), BINS) + 1j * np.bincount(bins, weights * np.sin(four), BINS)
+    bins = np.floor(four / (2 * np.pi) * HISTOGRAM_BINS).astype(np.intp) % HISTOGRAM_BINS
+    sums = np.bincount(bins, weights * np.cos(four), HISTOGRAM_BINS) + 1j * np.bincount(
+        bins, weights * np.sin(four), HISTOGRAM_BINS
+    )
     smooth = sums + np.roll(sums, 1) + np.roll(sums, -1)
     peak = smooth[np.argmax(np.abs(smooth))]
     found = [float(np.angle(peak)) / 4, float(np.angle(sums.sum())) / 4]
     return found if abs(np.angle(peak * np.conj(sums.sum()))) > 4 * SAME_ANGLE else found[:1]
 
 
-def _widened(places: list[np.intp], reach: int, count: int) -> np.ndarray:
+def _mark_around(places: list[np.intp], reach: int, count: int) -> np.ndarray:
     """Mark what lies within a reach of some places in a closed row."""
     marks = np.zeros(count, bool)
     marks[np.add.outer(places, np.arange(-reach, reach + 1)) % count] = True

@@ -6,22 +6,22 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import shapely
 
-from eaves.walls.deviation import stays_near
+from eaves.walls.deviation import within_distance
 from eaves.walls.fitting import fit_walls
 
-MOST_POINTS = 1500
+MAX_POINTS = 1500
 """On one ring; a longer one is seen with fewer points a metre, since the time grows with their square."""
-SIMPLIFIED = 0.5
+SIMPLIFY_FACTOR = 0.5
 """Part of the tolerance within which an outline is simplified that no walls fit."""
 GRID_M = 1e-6
 """Of the corners that cuts make. In floating point GEOS now and then mistakes nearly common walls for common areas."""
-ROUNDING_M2 = 1e-4
+MIN_OVERLAP_M2 = 1e-4
 """Neighbours with a common wall have no more than this in common."""
 
 Shape: TypeAlias = shapely.Polygon | shapely.MultiPolygon
 
 
-class Drawing(NamedTuple):
+class Candidate(NamedTuple):
     """One way to draw a building, in metres; `fitted` where its walls were fitted."""
 
     shape: Shape
@@ -29,25 +29,25 @@ class Drawing(NamedTuple):
 
 
 class Building(NamedTuple):
-    """What a building's drawings have to keep to, in metres.
+    """What a building's candidates have to keep to, in metres.
 
-    exact: Its outline along the pixel edges. kept: The same without the holes that are filled. rim: The edges of
-    `kept`, (n, 4). fitted: With straight walls, where they keep to the tolerance.
+    exact: Its outline along the pixel edges. filled: The same without the holes that are filled. boundary: The edges of
+    `filled`, (n, 4). fitted: With straight walls, where they keep to the tolerance.
     """
 
     exact: Shape
-    kept: Shape
-    rim: np.ndarray
+    filled: Shape
+    boundary: np.ndarray
     fitted: Shape | None
 
-    def drawings(self, tolerance_m: float) -> Iterator[Drawing]:
-        """Give every drawing that keeps to the tolerance, the best first, the exact outline last."""
+    def candidates(self, tolerance_m: float) -> Iterator[Candidate]:
+        """Give every candidate that keeps to the tolerance, the best first, the exact outline last."""
         if self.fitted is not None:
-            yield Drawing(self.fitted, True)
-        simplified = shapely.simplify(self.kept, SIMPLIFIED * tolerance_m)
-        if keeps_to(simplified, self.kept, self.rim, tolerance_m):
-            yield Drawing(simplified, False)
-        yield Drawing(self.exact, False)
+            yield Candidate(self.fitted, True)
+        simplified = shapely.simplify(self.filled, SIMPLIFY_FACTOR * tolerance_m)
+        if within_tolerance(simplified, self.filled, self.boundary, tolerance_m):
+            yield Candidate(simplified, False)
+        yield Candidate(self.exact, False)
 
 
 def regularize(
@@ -59,9 +59,9 @@ def regularize(
     lies within the tolerance of the exact one, and the exact one within the tolerance of it (the Hausdorff distance of
     the boundaries). Else the outline is simplified within the tolerance. Then the buildings are placed by descending
     size, and each loses what lies in those placed before it, so that neighbours get a common wall. Where a building
-    would lose more than the tolerance in every drawing, it stays exact, and so do the neighbours that took from it.
+    would lose more than the tolerance in every candidate, it stays exact, and so do the neighbours that took from it.
 
-    A hole without a point further than the tolerance from its rim is filled, and does not count.
+    A hole without a point further than the tolerance from its boundary is filled, and does not count.
 
     Args:
         exact: (n,) polygons and multipolygons in pixel coordinates, as `eaves.vector.polygonize.polygons` gives them.
@@ -76,27 +76,27 @@ def regularize(
     rows, columns = size
     in_m = shapely.transform(exact, lambda corners: corners @ pixel_to_m.T)
     tile = shapely.transform(shapely.box(0, 0, columns, rows), lambda corners: corners @ pixel_to_m.T)
-    buildings = [_building(shape, pixel_to_m, tolerance_m, tile) for shape in in_m]
+    buildings = [_fit_building(shape, pixel_to_m, tolerance_m, tile) for shape in in_m]
     geometry, fitted = exact.copy(), np.zeros(len(exact), bool)
     m_to_pixel = np.linalg.inv(pixel_to_m).T
-    for number, drawing in enumerate(_placed(buildings, tolerance_m)):
-        fitted[number] = drawing.fitted
-        if drawing.shape is not buildings[number].exact:
-            geometry[number] = shapely.transform(drawing.shape, lambda corners: corners @ m_to_pixel)
+    for number, candidate in enumerate(_place(buildings, tolerance_m)):
+        fitted[number] = candidate.fitted
+        if candidate.shape is not buildings[number].exact:
+            geometry[number] = shapely.transform(candidate.shape, lambda corners: corners @ m_to_pixel)
     return geometry, fitted
 
 
-def keeps_to(shape: shapely.Geometry, wanted: Shape, rim: np.ndarray, tolerance_m: float) -> bool:
-    """Whether a shape is valid, of as many pieces as wanted, and within the tolerance of the rim all along."""
+def within_tolerance(shape: shapely.Geometry, wanted: Shape, boundary: np.ndarray, tolerance_m: float) -> bool:
+    """Whether a shape is valid, of as many pieces as wanted, and within the tolerance of the boundary all along."""
     if shape.geom_type != wanted.geom_type or not shape.is_valid or shape.is_empty:
         return False
     if shapely.get_num_geometries(shape) != shapely.get_num_geometries(wanted):
         return False
-    edges = edges_of(shape)
-    return stays_near(edges, rim, tolerance_m) and stays_near(rim, edges, tolerance_m)
+    edges = boundary_edges(shape)
+    return within_distance(edges, boundary, tolerance_m) and within_distance(boundary, edges, tolerance_m)
 
 
-def edges_of(shape: Shape) -> np.ndarray:
+def boundary_edges(shape: Shape) -> np.ndarray:
     """Give all edges of all rings: (n, 4), x and y of one end, x and y of the other."""
     rings = [
         shapely.get_coordinates(ring) for part in shapely.get_parts(shape) for ring in (part.exterior, *part.interiors)
@@ -104,8 +104,8 @@ def edges_of(shape: Shape) -> np.ndarray:
     return np.concatenate([np.concatenate((ring[:-1], ring[1:]), axis=1) for ring in rings])
 
 
-def filled(shape: Shape, tolerance_m: float) -> Shape:
-    """Fill the holes that have no point further than the tolerance from their rim."""
+def fill_holes(shape: Shape, tolerance_m: float) -> Shape:
+    """Fill the holes that have no point further than the tolerance from their boundary."""
     parts = []
     for part in shapely.get_parts(shape):
         holes = [hole for hole in part.interiors if not shapely.Polygon(hole).buffer(-tolerance_m).is_empty]
@@ -113,35 +113,35 @@ def filled(shape: Shape, tolerance_m: float) -> Shape:
     return parts[0] if shape.geom_type == "Polygon" else shapely.MultiPolygon(parts)
 
 
-def _building(exact: Shape, pixel_to_m: np.ndarray, tolerance_m: float, tile: shapely.Polygon) -> Building:
+def _fit_building(exact: Shape, pixel_to_m: np.ndarray, tolerance_m: float, tile: shapely.Polygon) -> Building:
     """Draw a building by itself, inside the tile."""
-    kept = filled(exact, tolerance_m)
-    rim = edges_of(kept)
-    pieces = shapely.get_parts(kept)
-    parts = [fitted for part in pieces if (fitted := _fitted(part, pixel_to_m, tolerance_m)) is not None]
+    filled = fill_holes(exact, tolerance_m)
+    boundary = boundary_edges(filled)
+    pieces = shapely.get_parts(filled)
+    parts = [fitted for part in pieces if (fitted := _fit_part(part, pixel_to_m, tolerance_m)) is not None]
     if len(parts) < len(pieces):
-        return Building(exact, kept, rim, None)
+        return Building(exact, filled, boundary, None)
     shape = parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
     if shape.is_valid and not shapely.covers(tile, shape):
         shape = shapely.intersection(shape, tile, grid_size=GRID_M)
-    return Building(exact, kept, rim, shape if keeps_to(shape, kept, rim, tolerance_m) else None)
+    return Building(exact, filled, boundary, shape if within_tolerance(shape, filled, boundary, tolerance_m) else None)
 
 
-def _fitted(part: shapely.Polygon, pixel_to_m: np.ndarray, tolerance_m: float) -> shapely.Polygon | None:
+def _fit_part(part: shapely.Polygon, pixel_to_m: np.ndarray, tolerance_m: float) -> shapely.Polygon | None:
     """Fit walls to all rings of one piece; None where they do not fit."""
     rings: list[np.ndarray] = []
     angle = None
     for ring in (part.exterior, *part.interiors):
-        points, spacing_m = _along(shapely.get_coordinates(ring), pixel_to_m)
+        points, spacing_m = _edge_midpoints(shapely.get_coordinates(ring), pixel_to_m)
         # A courtyard has the directions of the outer walls.
-        angle, corners = fit_walls(points, spacing_m, edges_of(shapely.Polygon(ring)), tolerance_m, angle)
+        angle, corners = fit_walls(points, spacing_m, boundary_edges(shapely.Polygon(ring)), tolerance_m, angle)
         if corners is None:
             return None
         rings.append(corners)
     return shapely.Polygon(rings[0], rings[1:])
 
 
-def _along(corners: np.ndarray, pixel_to_m: np.ndarray) -> tuple[np.ndarray, float]:
+def _edge_midpoints(corners: np.ndarray, pixel_to_m: np.ndarray) -> tuple[np.ndarray, float]:
     """Give the midpoints of the pixel edges of a ring, in metres, and their mean distance along it.
 
     The true boundary passes them on either side alike; the pixels' corners would pull it outwards.
@@ -151,49 +151,49 @@ def _along(corners: np.ndarray, pixel_to_m: np.ndarray) -> tuple[np.ndarray, flo
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     shares = (place + 0.5) / np.repeat(counts, counts)
     points = np.repeat(corners[:-1], counts, axis=0) + np.repeat(steps, counts, axis=0) * shares[:, None]
-    points = points[:: -(-len(points) // MOST_POINTS)]
+    points = points[:: -(-len(points) // MAX_POINTS)]
     return np.ascontiguousarray(points), float(np.hypot(*steps.T).sum() / len(points))
 
 
-def _placed(buildings: list[Building], tolerance_m: float) -> list[Drawing]:
-    """Choose a drawing for each building, cut so that no two overlap."""
+def _place(buildings: list[Building], tolerance_m: float) -> list[Candidate]:
+    """Choose a candidate for each building, cut so that no two overlap."""
     boxes = shapely.buffer(shapely.envelope([building.exact for building in buildings]), 2 * tolerance_m)
-    near: list[list[int]] = [[] for _ in buildings]
+    neighbours: list[list[int]] = [[] for _ in buildings]
     for one, two in shapely.STRtree(boxes).query(boxes, predicate="intersects").T.tolist():
         if one != two:
-            near[one].append(two)
+            neighbours[one].append(two)
     order = np.argsort([-building.exact.area for building in buildings], kind="stable").tolist()
-    stays_exact: set[int] = set()
+    keep_exact: set[int] = set()
     while True:
-        placed: dict[int, Drawing] = {}
-        too_tight: set[int] = set()
+        placed: dict[int, Candidate] = {}
+        conflicting: set[int] = set()
         for number in order:
             building = buildings[number]
-            exact = Drawing(building.exact, False)
-            drawings = iter([exact]) if number in stays_exact else building.drawings(tolerance_m)
-            others = [other for other in near[number] if other in placed]
-            drawing = _cut_free(building, drawings, [placed[other].shape for other in others], tolerance_m)
-            if drawing is None:  # the others leave too little room, so they get less
-                too_tight |= {number} | {other for other in others if _overlap(placed[other].shape, building.exact)}
-            placed[number] = drawing or exact
-        if not too_tight:
+            exact = Candidate(building.exact, False)
+            candidates = iter([exact]) if number in keep_exact else building.candidates(tolerance_m)
+            others = [other for other in neighbours[number] if other in placed]
+            candidate = _clip(building, candidates, [placed[other].shape for other in others], tolerance_m)
+            if candidate is None:  # the others leave too little room, so they get less
+                conflicting |= {number} | {other for other in others if _overlaps(placed[other].shape, building.exact)}
+            placed[number] = candidate or exact
+        if not conflicting:
             return [placed[number] for number in range(len(buildings))]
-        stays_exact |= too_tight
+        keep_exact |= conflicting
 
 
-def _cut_free(
-    building: Building, drawings: Iterator[Drawing], others: list[Shape], tolerance_m: float
-) -> Drawing | None:
-    """Take the best drawing that keeps to the tolerance without what lies in the others."""
-    for shape, fitted in drawings:
-        taken = [other for other in others if _overlap(other, shape)]
+def _clip(
+    building: Building, candidates: Iterator[Candidate], others: list[Shape], tolerance_m: float
+) -> Candidate | None:
+    """Take the best candidate that keeps to the tolerance without what lies in the others."""
+    for shape, fitted in candidates:
+        taken = [other for other in others if _overlaps(other, shape)]
         if not taken:
-            return Drawing(shape, fitted)
+            return Candidate(shape, fitted)
         rest = shapely.difference(shape, shapely.union_all(taken, grid_size=GRID_M), grid_size=GRID_M)
-        if keeps_to(rest, building.kept, building.rim, tolerance_m):
-            return Drawing(rest, fitted)
+        if within_tolerance(rest, building.filled, building.boundary, tolerance_m):
+            return Candidate(rest, fitted)
     return None
 
 
-def _overlap(one: Shape, two: Shape) -> bool:
-    return one.intersects(two) and shapely.intersection(one, two, grid_size=GRID_M).area > ROUNDING_M2
+def _overlaps(one: Shape, two: Shape) -> bool:
+    return one.intersects(two) and shapely.intersection(one, two, grid_size=GRID_M).area > MIN_OVERLAP_M2

@@ -10,31 +10,31 @@ import numpy as np
 from eaves.core.jit import compiled
 
 ALONG, ACROSS, FREE = 0, 1, 2
-CHARGE = 2.0
+WALL_COST = 2.0
 """Of a wall: a step as deep as the tolerance is kept where it is about this many tolerances long."""
-FREE_CHARGE = 3.0
+FREE_WALL_FACTOR = 3.0
 """A free wall costs this many others, so that a slanting line is drawn where the building has one."""
 MIN_FREE_TOLERANCES = 4.0
 """Shorter free walls would cut corners."""
 MIN_WALL_TOLERANCES = 0.5
 """No wall is shorter: a line through fewer points is chance."""
 STEP_TOLERANCES = 1.0
-"""Cuts are tried this far apart: corners come from the lines, not from the cuts, and finer ones cost time."""
+"""Cuts are tried this far apart: corners come from the lines, not from the cuts, and detail ones cost time."""
 MIN_ANGLE = np.radians(20)
 """Of a free wall to the two directions; a wall along or across with a step is as good as one that slants less."""
-SINE = np.sin(np.radians(10))
+MIN_SINE = np.sin(np.radians(10))
 """Of the angle between neighbouring walls; less, and where they meet is chance."""
 
 
 @compiled
-def cut(
-    points: np.ndarray, finer: np.ndarray, tolerance: float, spacing: float, first: int, last: int
+def split_into_walls(
+    points: np.ndarray, detail: np.ndarray, tolerance: float, spacing: float, first: int, last: int
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Cut a row of points into walls.
 
     Args:
         points: (n, 2) float64, evenly spaced, turned so that the first direction is x.
-        finer: (n,) float64, from 1: where it is larger, more and shorter walls are drawn.
+        detail: (n,) float64, from 1: where it is larger, more and shorter walls are drawn.
         tolerance: No point is further from its wall along or across, in the unit of the points.
         spacing: Of the points.
         first: The kind of the first wall, or -1 for any.
@@ -46,7 +46,7 @@ def cut(
         kinds: (m,) int64; neighbours differ, or are both free.
     """
     n = len(points)
-    sums = _moments(points)
+    sums = _prefix_sums(points)
     best = np.full((n + 1, 3), np.inf)
     came_from = np.zeros((n + 1, 3), np.int64)
     came_as = np.full((n + 1, 3), -1, np.int64)
@@ -63,11 +63,11 @@ def cut(
             count = j - i
             if count < shortest or 0 < i < shortest or i % step != 0:
                 continue
-            mean_x, mean_y, xx, yy, xy = _spread(sums, i, j)
+            mean_x, mean_y, xx, yy, xy = _scatter(sums, i, j)
             square = max(0.5 * (xx + yy) - np.hypot(0.5 * (xx - yy), xy), 0.0)  # about the free line
             if square > count * tolerance**2:
                 break
-            charge = CHARGE * tolerance**3 / spacing / finer[i]
+            charge = WALL_COST * tolerance**3 / spacing / detail[i]
             for kind in range(3):
                 if (i == 0 and first >= 0 and kind != first) or (j == n and last >= 0 and kind != last):
                     continue
@@ -81,25 +81,25 @@ def cut(
                     a, b, cost = 1.0, 0.0, xx + charge
                 else:
                     # The points of a line scatter evenly, then they lie within twice their root mean square.
-                    short = count * spacing < MIN_FREE_TOLERANCES * tolerance / np.sqrt(finer[i])
+                    short = count * spacing < MIN_FREE_TOLERANCES * tolerance / np.sqrt(detail[i])
                     if short or 4 * square > count * tolerance**2:
                         continue
                     angle = _line_angle(xx, yy, xy)
                     if min(abs(angle), 0.5 * np.pi - abs(angle)) < MIN_ANGLE:
                         continue
-                    a, b, cost = -np.sin(angle), np.cos(angle), square + FREE_CHARGE * charge
+                    a, b, cost = -np.sin(angle), np.cos(angle), square + FREE_WALL_FACTOR * charge
                 c = a * mean_x + b * mean_y
                 total, before = cost, -1
                 if i > 0:
                     total = np.inf
                     x, y = 0.5 * (points[i - 1] + points[i])
-                    reach = tolerance * (1 + 1 / finer[i])
+                    reach = tolerance * (1 + 1 / detail[i])
                     for other in range(3):
                         if best[i, other] + cost >= total or (other == kind and kind != FREE):
                             continue
                         d, e, f = lines[i, other]
                         sine = a * e - b * d
-                        if abs(sine) < SINE:
+                        if abs(sine) < MIN_SINE:
                             continue
                         if np.hypot((c * e - b * f) / sine - x, (a * f - c * d) / sine - y) <= reach:
                             total, before = best[i, other] + cost, other
@@ -119,12 +119,12 @@ def cut(
 
 
 @compiled
-def misfit_angle(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> float:
+def angle_correction(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> float:
     """Fit the two directions to all walls together: radians by which x is off."""
-    sums = _moments(points)
+    sums = _prefix_sums(points)
     along, across, mixed = 0.0, 0.0, 0.0
     for wall in range(len(kinds)):
-        _, _, xx, yy, xy = _spread(sums, ends[wall - 1] if wall else 0, ends[wall])
+        _, _, xx, yy, xy = _scatter(sums, ends[wall - 1] if wall else 0, ends[wall])
         if kinds[wall] == ALONG:
             along, across, mixed = along + xx, across + yy, mixed + xy
         elif kinds[wall] == ACROSS:
@@ -133,17 +133,17 @@ def misfit_angle(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> flo
 
 
 @compiled
-def corners_of(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+def intersect_walls(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """Meet each wall with the next.
 
     Returns:
         (m, 2) float64; corner k is the end of wall k. A corner of parallel walls is NaN.
     """
-    sums = _moments(points)
+    sums = _prefix_sums(points)
     walls = len(kinds)
     lines = np.empty((walls, 3))  # a x + b y = c
     for wall in range(walls):
-        mean_x, mean_y, xx, yy, xy = _spread(sums, ends[wall - 1] if wall else 0, ends[wall])
+        mean_x, mean_y, xx, yy, xy = _scatter(sums, ends[wall - 1] if wall else 0, ends[wall])
         if kinds[wall] == ALONG:
             a, b = 0.0, 1.0
         elif kinds[wall] == ACROSS:
@@ -163,7 +163,7 @@ def corners_of(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> np.nd
 
 
 @compiled
-def _moments(points: np.ndarray) -> np.ndarray:
+def _prefix_sums(points: np.ndarray) -> np.ndarray:
     """Sum x, y, xx, yy and xy from the first point to each: (n + 1, 5)."""
     sums = np.zeros((len(points) + 1, 5))
     for i in range(len(points)):
@@ -173,7 +173,7 @@ def _moments(points: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _spread(sums: np.ndarray, begin: int, end: int) -> tuple[float, float, float, float, float]:
+def _scatter(sums: np.ndarray, begin: int, end: int) -> tuple[float, float, float, float, float]:
     """Give mean x and y of the points begin..end - 1, and their summed squares xx, yy and xy about the mean."""
     count = end - begin
     mean_x, mean_y = (sums[end, 0] - sums[begin, 0]) / count, (sums[end, 1] - sums[begin, 1]) / count

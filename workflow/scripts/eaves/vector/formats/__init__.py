@@ -12,7 +12,7 @@ from eaves.core.files import writing
 from eaves.vector.formats import cityjson, geojson, geopackage, geoparquet
 from eaves.vector.formats.common import Write
 
-KINDS = {
+WRITERS = {
     ".gpkg": geopackage.open_writer,
     ".parquet": geoparquet.open_writer,
     ".geojson": geojson.open_writer,
@@ -34,14 +34,14 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> AbstractContext
     Raises:
         InputError: the ending is none of these, or the format cannot hold the tiles' coordinate reference systems.
     """
-    for ending, kind in KINDS.items():
+    for ending, kind in WRITERS.items():
         if path.name.lower().endswith(ending):
-            return _named(path, kind(path, grids))
-    raise InputError(f"{path}: the name must end in {', '.join(KINDS)}, which says what is to be written")
+            return _name_in_errors(path, kind(path, grids))
+    raise InputError(f"{path}: the name must end in {', '.join(WRITERS)}, which says what is to be written")
 
 
 @contextmanager
-def _named(path: Path, made: AbstractContextManager[Write]) -> Iterator[Write]:
+def _name_in_errors(path: Path, made: AbstractContextManager[Write]) -> Iterator[Write]:
     """Name this file in errors of its writing, and not another one that is written at the same time."""
     with made as write:
 

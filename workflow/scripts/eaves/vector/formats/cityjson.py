@@ -16,8 +16,8 @@ import rasterio.transform
 import shapely
 
 from eaves.core.files import atomic_write
-from eaves.vector.formats.common import Write, compact, pyproj_system, reproject, rounded, systems_of, values_of
-from eaves.vector.formats.solids import Corners, block, footprints, rings_of
+from eaves.vector.formats.common import Write, compact, distinct_crs, reproject, snap_to_grid, to_pyproj, values_of
+from eaves.vector.formats.solids import Corners, extrude, footprints, open_rings
 
 STEP = 1e-3
 """Corners lie on a grid of a thousandth: a millimetre, or less where the system's unit is a foot."""
@@ -33,7 +33,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
     Heights are metres. Where the ground is unknown, a building stands at 0. Where its height is unknown or below a
     millimetre, it is a flat footprint (LoD 0); else a solid (LoD 1).
     """
-    system = pyproj_system(systems_of(grids)[0]) if grids else None
+    system = to_pyproj(distinct_crs(grids)[0]) if grids else None
     step = STEP_DEG if system is not None and system.is_geographic else STEP
     origin = _south_west(grids, system)
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
@@ -41,7 +41,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
         def write(frame: geopandas.GeoDataFrame) -> None:
             placed = shapely.transform(reproject(frame.geometry.to_numpy(), frame.crs, system), lambda xy: xy - origin)
-            for values, shape in zip(values_of(frame), rounded(placed, step), strict=True):
+            for values, shape in zip(values_of(frame), snap_to_grid(placed, step), strict=True):
                 stream.write(compact(_feature(values, shape)) + "\n")
 
         yield write
@@ -52,7 +52,7 @@ def _south_west(grids: dict[str, dict[str, Any]], system: pyproj.CRS | None) -> 
     boxes = [
         reproject(
             np.array([shapely.box(*rasterio.transform.array_bounds(grid["height"], grid["width"], grid["transform"]))]),
-            pyproj_system(grid["crs"]),
+            to_pyproj(grid["crs"]),
             system,
         )[0].bounds
         for _, grid in sorted(grids.items())
@@ -78,7 +78,7 @@ def _feature(values: dict[str, Any], shape: shapely.Polygon | shapely.MultiPolyg
     parts = footprints(shape)
     building: dict[str, Any] = {"type": "Building", "attributes": values, "geometry": []}
     if parts and roof > floor:
-        solids = [block(part, floor, roof, corners) for part in parts]
+        solids = [extrude(part, floor, roof, corners) for part in parts]
         shells, kinds = [[surfaces] for surfaces, _ in solids], [[kind] for _, kind in solids]
         several = len(parts) > 1
         building["geometry"] = [
@@ -90,6 +90,6 @@ def _feature(values: dict[str, Any], shape: shapely.Polygon | shapely.MultiPolyg
             }
         ]
     elif parts:
-        flat = [[corners.ring(ring, floor) for ring in rings_of(part)] for part in parts]
+        flat = [[corners.ring(ring, floor) for ring in open_rings(part)] for part in parts]
         building["geometry"] = [{"type": "MultiSurface", "lod": "0", "boundaries": flat}]
-    return {"type": "CityJSONFeature", "id": name, "CityObjects": {name: building}, "vertices": corners.found}
+    return {"type": "CityJSONFeature", "id": name, "CityObjects": {name: building}, "vertices": corners.vertices}

@@ -20,7 +20,7 @@ DECIMALS = 6
 LONGITUDE_LATITUDE = "OGC:CRS84"
 
 
-def systems_of(grids: dict[str, dict[str, Any]]) -> list[Any]:
+def distinct_crs(grids: dict[str, dict[str, Any]]) -> list[Any]:
     """Gives the different coordinate reference systems of the tiles, in the order of the tiles' names.
 
     Raises:
@@ -36,7 +36,7 @@ def systems_of(grids: dict[str, dict[str, Any]]) -> list[Any]:
     return list(found.values())
 
 
-def pyproj_system(crs: Any) -> pyproj.CRS | None:
+def to_pyproj(crs: Any) -> pyproj.CRS | None:
     """Turns rasterio's coordinate reference system into pyproj's."""
     return pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
 
@@ -54,7 +54,7 @@ def reproject(geometry: np.ndarray, source: pyproj.CRS | None, target: pyproj.CR
     return shapely.transform(geometry, lambda places: np.stack(transformer.transform(*places.T), axis=1))
 
 
-def rounded(geometry: np.ndarray, step: float | np.ndarray) -> np.ndarray:
+def snap_to_grid(geometry: np.ndarray, step: float | np.ndarray) -> np.ndarray:
     """Rounds coordinates to multiples of a step and divides by it.
 
     Where rounding makes a polygon touch or cross itself, GEOS repairs it on the grid of whole numbers.

@@ -11,7 +11,15 @@ import shapely
 
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
-from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, compact, reproject, rounded, systems_of, values_of
+from eaves.vector.formats.common import (
+    LONGITUDE_LATITUDE,
+    Write,
+    compact,
+    distinct_crs,
+    reproject,
+    snap_to_grid,
+    values_of,
+)
 
 DECIMALS = 7  # of a degree: a centimetre, as RFC 7946, 11.2, advises
 
@@ -23,7 +31,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
     Raises:
         InputError: the tiles have no coordinate reference system.
     """
-    if None in systems_of(grids):
+    if None in distinct_crs(grids):
         raise InputError(
             f"{path}: GeoJSON is in longitude and latitude, but the tiles have no coordinate reference system; "
             "set it, e.g. rio edit-info --crs EPSG:32617 on each, or write .gpkg"
@@ -35,7 +43,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
         def write(frame: geopandas.GeoDataFrame) -> None:
             nonlocal separator
-            whole_steps = rounded(reproject(frame.geometry.to_numpy(), frame.crs, system), 10.0**-DECIMALS)
+            whole_steps = snap_to_grid(reproject(frame.geometry.to_numpy(), frame.crs, system), 10.0**-DECIMALS)
             for values, shape in zip(values_of(frame), shapely.orient_polygons(whole_steps), strict=True):
                 feature = {
                     "type": "Feature",

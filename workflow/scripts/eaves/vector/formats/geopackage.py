@@ -12,7 +12,7 @@ import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from eaves.core.files import atomic_write, check, probe, writing
-from eaves.vector.formats.common import Write, systems_of
+from eaves.vector.formats.common import Write, distinct_crs
 
 # A GeoPackage notes when it was written; a fixed date keeps equal results equal, bit for bit.
 pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2017-01-01T00:00:00.000Z"})
@@ -25,7 +25,7 @@ INDEXED = 4
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
     """Create a GeoPackage with the layer `buildings`, or one for each system, named after it."""
-    several = len(systems_of(grids)) > 1
+    several = len(distinct_crs(grids)) > 1
     rows: Counter[str] = Counter()
     with atomic_write(path) as temporary:
 

@@ -14,7 +14,7 @@ import pyproj
 import shapely
 
 from eaves.core.files import atomic_write, check
-from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, pyproj_system, reproject, systems_of
+from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, distinct_crs, reproject, to_pyproj
 
 GROUP_BYTES = 1 << 23
 """A group of rows is written when so much has come together: whole tiles, mostly thousands of buildings."""
@@ -34,8 +34,8 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
     https://geoparquet.org/releases/v1.1.0/
     """
-    systems = systems_of(grids)
-    system = pyproj_system(systems[0]) if len(systems) == 1 else pyproj.CRS(LONGITUDE_LATITUDE)
+    systems = distinct_crs(grids)
+    system = to_pyproj(systems[0]) if len(systems) == 1 else pyproj.CRS(LONGITUDE_LATITUDE)
     waiting: list[pa.Table] = []
     bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
     kinds: set[str] = set()

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import shapely
 
-from eaves.vector.formats.common import rounded
+from eaves.vector.formats.common import snap_to_grid
 
 OPENING = 10
 """Steps of the grid to either side of a point where a hole touches another ring: there the hole is opened by a gap.
@@ -18,7 +18,7 @@ class Corners:
     """Numbers corners in the order they are met; `found` lists them."""
 
     def __init__(self) -> None:
-        self.found: list[Corner] = []
+        self.vertices: list[Corner] = []
         self._numbers: dict[Corner, int] = {}
 
     def ring(self, ring: list[tuple[int, int]], height: int) -> list[int]:
@@ -28,12 +28,12 @@ class Corners:
     def number(self, corner: Corner) -> int:
         """The number of a corner."""
         if corner not in self._numbers:
-            self._numbers[corner] = len(self.found)
-            self.found.append(corner)
+            self._numbers[corner] = len(self.vertices)
+            self.vertices.append(corner)
         return self._numbers[corner]
 
 
-def block(part: shapely.Polygon, floor: int, roof: int, corners: Corners) -> tuple[list[Any], list[int]]:
+def extrude(part: shapely.Polygon, floor: int, roof: int, corners: Corners) -> tuple[list[Any], list[int]]:
     """Raise a polygon.
 
     Args:
@@ -46,7 +46,7 @@ def block(part: shapely.Polygon, floor: int, roof: int, corners: Corners) -> tup
         surfaces: The shell: surfaces of rings of numbers of corners, counterclockwise from outside.
         kinds: 0 for the floor, 1 for the roof, 2 for a wall; one for each surface.
     """
-    rings = rings_of(part)
+    rings = open_rings(part)
     surfaces = [[corners.ring(ring[::-1], floor) for ring in rings], [corners.ring(ring, roof) for ring in rings]]
     for ring in rings:
         for (ax, ay), (bx, by) in pairwise([*ring, ring[0]]):
@@ -55,7 +55,7 @@ def block(part: shapely.Polygon, floor: int, roof: int, corners: Corners) -> tup
     return surfaces, [0, 1] + [2] * (len(surfaces) - 2)
 
 
-def rings_of(part: shapely.Polygon) -> list[list[tuple[int, int]]]:
+def open_rings(part: shapely.Polygon) -> list[list[tuple[int, int]]]:
     """Give the rings, not closed: the outer one counterclockwise, the holes clockwise."""
     part = shapely.orient_polygons(part)
     return [[(int(x), int(y)) for x, y in ring.coords[:-1]] for ring in (part.exterior, *part.interiors)]
@@ -72,7 +72,7 @@ def footprints(shape: shapely.Polygon | shapely.MultiPolygon) -> list[shapely.Po
                 shapely.box(x - OPENING, y - OPENING, x + OPENING, y + OPENING)
                 for x, y in shapely.get_coordinates(points)
             ]
-            parts += footprints(rounded(shapely.difference(part, shapely.union_all(gaps), grid_size=1), 1))
+            parts += footprints(snap_to_grid(shapely.difference(part, shapely.union_all(gaps), grid_size=1), 1))
         elif not part.is_empty:
             parts.append(part)
     return parts

@@ -1,4 +1,4 @@
-"""The hands that build: numbers, settings, grid and plan in one place, and where a building may stand."""
+"""The shared state of the functions that fill blocks, and local coordinate frames at the street."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ import numpy as np
 from towns.buildings import Frame
 from towns.layout import Block, Warp
 from towns.plan import Plan
-from towns.towns import Town
+from towns.presets import Town
 
 
 @dataclass(frozen=True)
 class Site:
-    """What every filling needs: numbers, town, grid, plan."""
+    """Random generator, town settings, street grid and plan, as every function that fills a block needs them."""
 
     rng: np.random.Generator
     town: Town
@@ -20,13 +20,13 @@ class Site:
     plan: Plan
 
     def frame(self, a: float, b: float, inward: float) -> Frame:
-        """Make a frame at a grid point, along the street; `inward` is the sign of a that leads into the plot."""
+        """Return a frame at a grid point, along the street; `inward` is the sign of `a` that leads into the plot."""
         by_a, by_b = self.warp.directions(a, b)
         left = by_b[0] * by_a[1] - by_b[1] * by_a[0] > 0
         return Frame(self.warp(a, b), float(np.arctan2(by_b[1], by_b[0])), bool(left != (inward > 0)))
 
     def scales(self, block: Block) -> tuple[float, float]:
-        """Metres per grid metre at a block's centre, by a and by b."""
+        """Return the metres per grid metre at a block's centre, in the directions of a and b."""
         by_a, by_b = self.warp.directions(sum(block.a) / 2, sum(block.b) / 2)
         across = abs(by_a[0] * by_b[1] - by_a[1] * by_b[0]) / np.hypot(*by_b)
         return float(across), float(np.hypot(*by_b))

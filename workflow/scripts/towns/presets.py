@@ -1,4 +1,4 @@
-"""The kinds of town a scene can show, as settings."""
+"""Settings for each kind of town that a scene can show."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,11 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Town:
-    """Everything that makes one town look unlike another.
+    """Settings that determine how one kind of town looks.
 
-    Lengths are in metres, colours in sRGB, `uses` are relative weights of what a block between streets holds,
-    `row_share` is the share of buildings that stand wall to wall.
+    Lengths are in metres and colours in sRGB. Pairs are the limits of a uniform distribution. `uses` holds the relative
+    weight of each use of a block between streets, and `row_share` is the share of buildings that stand wall to wall.
+    `hipped`, `empty_plots`, `pools`, `fences`, `hedges` and `street_trees` are probabilities.
     """
 
     block_depth_m: Range
@@ -196,4 +197,5 @@ TOWNS: dict[str, Town] = {
         sun_elevation_deg=(34, 60),
     ),
 }
-"""Settings per town. Sizes follow the challenge's tiles: about 35 buildings per 512 x 512 px, one in seven in a row."""
+"""Settings by the name of the town. As on the challenge's tiles, there are about 35 buildings per 512 x 512 px, and one
+in seven touches another."""
