@@ -149,7 +149,7 @@ def test_scripts_depend_on_the_library_they_use():
     files = {
         script: {file.stem for file, _ in code_hash.reached(SCRIPTS / script)} for script in ("train.py", "merge.py")
     }
-    assert {"loop", "step", "losses", "augment", "batch_norm", "decoders"} <= files["train.py"]
+    assert {"loop", "trainer", "losses", "augment", "batch_norm", "decoders"} <= files["train.py"]
     assert not {"loop", "losses", "challenge"} & files["merge.py"]
     used = {(file.stem, name) for file, name in code_hash.reached(SCRIPTS / "merge.py")}
     assert ("geotiff", "create_raster") in used

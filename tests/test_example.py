@@ -6,7 +6,6 @@ import pytest
 import yaml
 from toy import CONFIG, PROJECT_ROOT, SCRIPTS, merged, run_script, scene, write_tile
 
-import scenes
 from eaves.core import config
 from eaves.tiles import discovery
 
@@ -23,7 +22,7 @@ def example(tmp_path_factory):
     (folder / "config.yaml").write_text((PROJECT_ROOT / "config.yaml").read_text())
     with pytest.MonkeyPatch.context() as patch:
         # One town for all tiles: drawing each its own would take a minute.
-        patch.setattr(scenes, "make_scene", lambda seed, size, town, label_noise: scene(1, size))
+        patch.setattr("eaves.tiles.generate.make_scene", lambda seed, size, town, label_noise: scene(1, size))
         done = run_script(SCRIPTS / "example.py", cwd=folder)
         assert done.returncode == 0, done.stderr
         yield folder
