@@ -76,7 +76,7 @@ def test_a_record_lists_what_snakemake_knows_that_its_job_reads_and_writes(toy_r
         writes.setdefault(job, set()).add(output)
         reads.setdefault(job, set()).update(inputs.split(",") if inputs not in ("", "-") else [])
     files = sorted((toy_run.results / "records").rglob("*.json"))
-    assert {job_of(file) for file in files} == writes.keys() - {"fingerprints", "provenance"}
+    assert {job_of(file) for file in files} == writes.keys() - {"code_hashes", "provenance"}
     for file in files:
         record, job = records.read(file), job_of(file)
         assert record["outputs"].keys() | {file.relative_to(toy_run.folder).as_posix()} == writes[job], job

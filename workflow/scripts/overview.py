@@ -16,7 +16,7 @@ def main(arguments: argparse.Namespace) -> Done:
     rows = []
     inputs: list[Path] = []
     for tile in arguments.names:
-        image, truth = (arguments.tiles / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
+        image, truth = (arguments.tiles_dir / f"{tile}_{kind}.tif" for kind in ("image", "truth"))
         buildings = arguments.buildings / f"{tile}.tif"
         rows.append(
             (
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> Done:
             )
         )
         inputs += [image, truth, buildings] if truth.exists() else [image, buildings]
-    overview.write(arguments.output, overview.overview(rows))
+    overview.write(arguments.output, overview.draw(rows))
     return Done(inputs=inputs, outputs=[arguments.output])
 
 
@@ -35,6 +35,6 @@ if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="the picture, .png")
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("names", nargs="+", help="names of the tiles")
     cli.run(main, parser.parse_args())
