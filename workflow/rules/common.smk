@@ -196,10 +196,7 @@ def as_option(option, name):
 
 
 def raw_files(set_name, tiles):
-    """Return a params function: the raw files of tiles as JSON, with the kind and the job's path of each.
-
-    A list, because an object by the tiles' names could be mistaken for blocks of the configuration (`job_records`).
-    """
+    """Return a params function: the raw files of tiles as JSON, with the kind and the job's path of each."""
     keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
 
     def files(wildcards, input):
