@@ -1,4 +1,4 @@
-"""Merges the folds' probabilities of tiles by their mean."""
+"""Average the folds' probabilities of tiles."""
 
 import argparse
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Merges each tile, block by block."""
+    """Average each tile, block by block."""
     for tile in cli.progress(arguments.tiles, "merge"):
         sources = [folder / f"{tile}.tif" for folder in arguments.predictions]
         with ExitStack() as stack:
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="a folder per fold")
-    parser.add_argument("--folder", type=Path, required=True, help="where the means go")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="one folder per fold")
+    parser.add_argument("--folder", type=Path, required=True, help="output folder for the means")
     parser.add_argument("--tiles", nargs="+", required=True, help="names of the tiles")
     cli.run(main, parser.parse_args())
