@@ -14,11 +14,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Read the tiles and write the picture."""
     rows = []
     for tile in arguments.tile_names:
-        truth = arguments.tiles / f"{tile}_truth.tif"
+        truth = arguments.tiles_dir / f"{tile}_truth.tif"
         rows.append(
             (
                 tile,
-                tifffile.memmap(arguments.tiles / f"{tile}_image.tif", mode="r"),
+                tifffile.memmap(arguments.tiles_dir / f"{tile}_image.tif", mode="r"),
                 geotiff.read(truth) if truth.exists() else None,
                 geotiff.read(arguments.buildings / f"{tile}.tif"),
             )
@@ -30,6 +30,6 @@ if __name__ == "__main__":
     parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="output picture, .png")
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("tile_names", metavar="TILE", nargs="+", help="names of the tiles")
     cli.run(main, parser.parse_args())
