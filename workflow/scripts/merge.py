@@ -1,4 +1,4 @@
-"""Merges the folds' probabilities of tiles by their mean."""
+"""Average the folds' probabilities of tiles."""
 
 import argparse
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def main(arguments: argparse.Namespace) -> Done:
-    """Merges each tile, block by block."""
+    """Average each tile, block by block."""
     for tile in cli.progress(arguments.tile_names, "merge"):
         sources = [folder / f"{tile}.tif" for folder in arguments.predictions]
         with ExitStack() as stack:
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> Done:
 
 if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="a folder per fold")
-    parser.add_argument("--folder", type=Path, required=True, help="where the means go")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="one folder per fold")
+    parser.add_argument("--folder", type=Path, required=True, help="output folder for the means")
     parser.add_argument("--tile-names", nargs="+", required=True, help="names of the tiles")
     cli.run(main, parser.parse_args())

@@ -1,4 +1,4 @@
-"""Draws orthophoto, height, truth and found buildings of some tiles side by side."""
+"""Draw orthophoto, height, true buildings and found buildings of some tiles side by side."""
 
 import argparse
 from pathlib import Path
@@ -11,10 +11,10 @@ from eaves.tiles import prepared
 
 
 def main(arguments: argparse.Namespace) -> Done:
-    """Reads the tiles and writes the picture."""
+    """Read the tiles and write the picture."""
     rows = []
     inputs: list[Path] = []
-    for tile in arguments.names:
+    for tile in arguments.tile_names:
         image, truth = prepared.image_path(arguments.tiles_dir, tile), prepared.truth_path(arguments.tiles_dir, tile)
         buildings = arguments.buildings / f"{tile}.tif"
         rows.append(
@@ -32,8 +32,8 @@ def main(arguments: argparse.Namespace) -> Done:
 
 if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="the picture, .png")
+    parser.add_argument("--output", type=Path, required=True, help="output picture, .png")
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
     parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
-    parser.add_argument("names", nargs="+", help="names of the tiles")
+    parser.add_argument("tile_names", metavar="TILE", nargs="+", help="names of the tiles")
     cli.run(main, parser.parse_args())

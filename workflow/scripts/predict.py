@@ -1,4 +1,4 @@
-"""Predicts the probability of building on prepared tiles: by one model, or each tile by the fold that held it out."""
+"""Predict building probabilities on prepared tiles: with one model, or with the model that held the tile out."""
 
 import argparse
 from pathlib import Path
@@ -57,10 +57,18 @@ def main(arguments: argparse.Namespace) -> Done:
 
 if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="one; with --folds all, in order")
-    parser.add_argument("--folds", type=Path, help="folds.csv: each tile by the model of the fold that held it out")
-    parser.add_argument("--folder", type=Path, required=True, help="where the probabilities go")
-    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="one model; with --folds, the models of all folds in order",
+    )
+    parser.add_argument(
+        "--folds", type=Path, help="folds.csv: predict each tile with the model of the fold that held it out"
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="output folder for the probabilities")
+    parser.add_argument("--settings", help="settings: JSON, or a YAML file (default: config.yaml)")
+    parser.add_argument("--threads", type=int, default=1, help="number of CPU threads (default: 1)")
     parser.add_argument("images", type=Path, nargs="+", help="prepared tiles, <tile>_image.tif")
     cli.run(main, parser.parse_args())

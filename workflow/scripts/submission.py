@@ -1,4 +1,4 @@
-"""Writes the test tiles' buildings in the challenge's text format: three lines a tile, run lengths row by row."""
+"""Write the test tiles' buildings in the challenge's text format: three lines per tile, run lengths row by row."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 
 
 def main(arguments: argparse.Namespace) -> Done:
-    """Writes the tiles in the order of their names."""
+    """Write the tiles in the order of their names."""
     table = read_table(arguments.table)
     names = sorted(table.loc[table["set"] == "test", "tile"])
     shown = cli.progress(names, "submission")
@@ -33,7 +33,9 @@ def labels(folder: Path, name: str) -> np.ndarray:
 
 if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
-    parser.add_argument("--table", type=Path, required=True, help="tiles.csv: the tiles of the set `test` are written")
+    parser.add_argument(
+        "--table", type=Path, required=True, help="tiles.csv: only the tiles of the set `test` are written"
+    )
     parser.add_argument("--buildings", type=Path, required=True, help="folder of the buildings, <tile>.tif")
-    parser.add_argument("--output", type=Path, required=True, help="the text file")
+    parser.add_argument("--output", type=Path, required=True, help="output text file")
     cli.run(main, parser.parse_args())

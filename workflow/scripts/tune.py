@@ -1,6 +1,7 @@
-"""Counts what each combination of the separation's thresholds finds on training tiles, by the challenge's rules.
+"""Score each combination of the separation's thresholds on training tiles by the challenge's rules.
 
-The probabilities must be out of fold: by models that have not seen the tile. choose.py takes the tables from here.
+The probabilities must be out of fold: predicted by models that were not trained on the tile. choose.py reads the
+tables that this script writes.
 
   python workflow/scripts/tune.py --tiles-dir results/tiles --output counts.csv results/probabilities/*_train_*.tif
 """
@@ -22,7 +23,7 @@ import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> Done:
-    """Counts tile by tile; memory holds one."""
+    """Score one tile after the other, with one tile in memory."""
     blocks = config.section(arguments.settings, "separate", "threshold_search", "score")
     searched = combinations(blocks["threshold_search"], blocks["separate"])
     rules = challenge_rules(blocks["score"])
@@ -44,7 +45,9 @@ def main(arguments: argparse.Namespace) -> Done:
 if __name__ == "__main__":
     parser = cli.job_parser(__doc__)
     parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles, with their truth")
-    parser.add_argument("--output", type=Path, required=True, help="a row per tile and combination, .csv")
-    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="output table with a row per tile and combination, .csv"
+    )
+    parser.add_argument("--settings", help="settings: JSON, or a YAML file (default: config.yaml)")
     parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")
     cli.run(main, parser.parse_args())
