@@ -11,7 +11,7 @@ import pandas as pd
 import pyogrio
 import pytest
 import yaml
-from toy import OVERLAY, PROJECT_ROOT, ToyRun, environment, merged, read, run, snakemake
+from toy import OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, environment, merged, read, run, run_script, snakemake
 
 pytestmark = pytest.mark.pipeline
 
@@ -116,7 +116,7 @@ def test_truth_on_some_tiles_and_no_building_anywhere(toy_run, tmp_path):
     assert "test F-score            0.0000  (precision 0.000, recall 0.000, 1 tiles)" in said
     results = tmp_path / "out" / "results"
     assert len(pyogrio.read_dataframe(results / "buildings" / "buildings.gpkg")) == 0
-    assert all(read(path).max() == 0 for path in (results / "buildings").glob("*.tif"))
+    assert all(read(results / "buildings" / f"{tile}.tif").max() == 0 for tile in toy_run.tiles("test"))
     scored = pd.read_csv(results / "scores" / "by_confidence.csv")
     assert list(scored.columns[:4]) == ["set", "group", "tile", "min_confidence"]
 
@@ -152,13 +152,15 @@ def test_the_folder_is_named_after_the_tiles_unless_one_is_given(toy_run, tmp_pa
         (["--config", "models=a"], "with --models and --tiles-dir"),
         (["--config", "gpkg"], "KEY=VALUE"),
     ):
-        refused = run(*command, "--tiles-dir", tiles, *arguments, cwd=tmp_path)
+        where = ("--models", toy_run.results / "models", "--tiles-dir", tiles, "--out", tmp_path / "new")
+        refused = run_script(SCRIPTS / "apply.py", *where, *arguments)
         assert refused.returncode == 1
         assert len(refused.stderr.splitlines()) == 1
         assert said in refused.stderr
     for given, said in (("--models", "no models"), ("--tiles-dir", "no such folder")):
         paths = {"--models": toy_run.results / "models", "--tiles-dir": tiles, given: tmp_path / "none"}
-        refused = run(command[0], *(part for pair in paths.items() for part in pair), cwd=tmp_path)
+        options = [part for pair in paths.items() for part in pair]
+        refused = run_script(SCRIPTS / "apply.py", *options, "--out", tmp_path / "new")
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: ")
         assert said in refused.stderr

@@ -42,6 +42,7 @@ from eaves.metrics.measure import measure_tile
 from eaves.models.files import read_model, save_model
 from eaves.models.inference import predict_strips
 from eaves.models.network import build
+from eaves.plots import overview
 from eaves.separation.watershed import separate
 from eaves.tiles import folds
 from eaves.tiles.prepared import NODATA
@@ -271,10 +272,10 @@ def test_buildings_become_outlines_and_a_submission(toy_run):
         np.testing.assert_array_equal(submitted[tile], found)
 
 
-def test_overview_is_a_picture(toy_run):
+def test_the_overview_has_a_row_per_test_tile(toy_run):
     picture = cv2.imread(str(toy_run.results / "overview.png"))
-    assert picture is not None
-    assert picture.shape[0] >= SIZE * len(toy_run.tiles("test"))
+    rows = len(toy_run.tiles("test"))
+    assert picture.shape[0] == overview.TITLE_PX + rows * (overview.PANEL_PX + overview.GAP_PX)
     assert picture.std() > 10
 
 

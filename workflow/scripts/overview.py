@@ -23,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
                 geotiff.read(arguments.buildings / f"{tile}.tif"),
             )
         )
-    overview.write(arguments.output, overview.overview(rows))
+    overview.write(arguments.output, overview.draw(rows))
 
 
 if __name__ == "__main__":
