@@ -61,7 +61,7 @@ def raw_folder(set_name):
 def tiles_of(set_name):
     """Return the raw files of each tile of a set, `train` or `test`: generated ones, or those in the user's folder."""
     if config["scenes"]:
-        return generated.planned_files(raw_folder(set_name), set_name, config["scenes"][set_name])
+        return generated.plan_tiles(raw_folder(set_name), set_name, config["scenes"][set_name])
     return discovery.find_tiles(raw_folder(set_name), truth_needed=set_name == "train")
 
 

@@ -38,8 +38,12 @@ def main(arguments: argparse.Namespace) -> Done:
             table.insert(0, "tile", path.stem)
             table.to_csv(temporary, mode="a", header=number == 0, index=False)
     cli.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
-    prepared = [arguments.tiles_dir / f"{path.stem}_{kind}.tif" for path in found for kind in ("image", "truth")]
-    return Done(inputs=[*found, *prepared], outputs=[arguments.output])
+    tiles = [
+        path_of(arguments.tiles_dir, path.stem)
+        for path in found
+        for path_of in (prepared.image_path, prepared.truth_path)
+    ]
+    return Done(inputs=[*found, *tiles], outputs=[arguments.output])
 
 
 if __name__ == "__main__":
