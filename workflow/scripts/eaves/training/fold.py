@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that both training scripts share."""
     parser.add_argument("--fold", type=int, required=True, help="the fold to hold out")
     parser.add_argument("--folds", type=Path, required=True, help="folds.csv")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("--output", type=Path, required=True, help="the model to write, .safetensors")
     parser.add_argument("--history", type=Path, required=True, help="the table of losses per epoch to write, .csv")
     parser.add_argument("--checkpoint", type=Path, required=True, help="the checkpoint file, to write and resume from")
@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints (default: 10)"
     )
     parser.add_argument(
-        "--checkpoint-steps", type=int, help="also write a checkpoint every so many steps (default: by minutes only)"
+        "--checkpoint-steps",
+        type=int,
+        default=0,
+        help="also write a checkpoint every so many steps (default: 0, by time only)",
     )
     parser.add_argument(
         "--fold-cache",
@@ -89,7 +92,7 @@ def _train_in_process(
         cli.LOG.setLevel(logging.WARNING)
     key = (settings["split"]["seed"], arguments.fold, STAGES[stage])
     devices.make_deterministic(int(np.random.SeedSequence(key).generate_state(1)[0]), arguments.threads)
-    train_tiles, val_tiles = load_tiles(arguments.folds, arguments.tiles, arguments.fold)
+    train_tiles, val_tiles = load_tiles(arguments.folds, arguments.tiles_dir, arguments.fold)
     channels = 3 if stage == "warmup" else 4
     network = _initial_network(stage, arguments, settings)
     job_identity = identity(
@@ -127,12 +130,12 @@ def _train_in_process(
         fold_cache.store(arguments.fold_cache, job_identity, files)
 
 
-def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
+def load_tiles(folds_file: Path, tiles_dir: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
     """Open a fold's prepared tiles as memory maps.
 
     Args:
         folds_file: folds.csv.
-        tiles: folder of the prepared tiles.
+        tiles_dir: folder of the prepared tiles.
         fold: the fold to hold out.
 
     Returns:
@@ -147,7 +150,7 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
         raise InputError(f"{folds_file}: cannot be read ({error}); make it with `snakemake folds`") from error
     if fold not in set(table["fold"]):
         raise InputError(f"{folds_file}: no fold {fold}; the folds are {sorted(set(table['fold']))}")
-    opened = {name: open_tile(tiles, name) for name in table["tile"]}
+    opened = {name: open_tile(tiles_dir, name) for name in table["tile"]}
     held_out = set(table.loc[table["fold"] == fold, "tile"])
     return [opened[name] for name in opened if name not in held_out], [opened[name] for name in sorted(held_out)]
 
