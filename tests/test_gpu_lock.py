@@ -12,6 +12,7 @@ import torch
 
 from eaves.compute import devices, gpu_lock
 from eaves.compute.gpu_lock import Gpu
+from eaves.core.errors import InputError
 
 LIBRARY = Path(gpu_lock.__file__).parents[2]
 HOLD = """
@@ -195,3 +196,15 @@ def test_torch_for_the_processor_takes_no_card(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
     assert devices.select_devices() == [torch.device("cpu")]
     assert not locked
+
+
+def test_several_gpus_are_selected_or_their_lack_is_an_error(monkeypatch, caplog):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with caplog.at_level("INFO", logger="eaves"):
+        assert devices.select_devices(2) == [torch.device("cpu")]
+    assert "no GPU available" in caplog.text
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.select_devices(2) == [torch.device("cuda", 0), torch.device("cuda", 1)]
+    with pytest.raises(InputError, match="3 GPUs are configured, but only 2 are available"):
+        devices.select_devices(3)

@@ -1,4 +1,16 @@
-"""Power cuts: training in a process of its own, killed by SIGKILL at random moments, ends in the same weights."""
+"""Power cuts: training in a process of its own, killed by SIGKILL at random moments, ends in the same weights.
+
+Resuming is tested on several levels, each for what the one below cannot show:
+
+- test_checkpoints.py: a damaged or missing checkpoint gives way to the one before.
+- test_training.py: a loop stopped after any step resumes with the same state, in one process.
+- here: the files survive a kill at any moment, also while they are written.
+- test_distributed.py (slow): two processes that train one network end together and resume.
+- test_pipeline.py: the script `train.py` resumes after SIGKILL and after SIGTERM.
+- test_interrupt.py (slow): Ctrl-C reaches every process of a Snakemake run, which resumes by the same command.
+- test_dvc.py (slow): `dvc repro` resumes after its whole process group was killed.
+- test_slurm.py (slow): jobs that SLURM cancels, stops at their time limit or moves from a node resume.
+"""
 
 import multiprocessing
 import random

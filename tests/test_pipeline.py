@@ -42,6 +42,7 @@ from eaves.metrics.measure import measure_tile
 from eaves.models.files import read_model, save_model
 from eaves.models.inference import predict_strips
 from eaves.models.network import build
+from eaves.plots import overview
 from eaves.separation.watershed import separate
 from eaves.tiles import folds
 from eaves.tiles.prepared import NODATA
@@ -271,10 +272,10 @@ def test_buildings_become_outlines_and_a_submission(toy_run):
         np.testing.assert_array_equal(submitted[tile], found)
 
 
-def test_overview_is_a_picture(toy_run):
+def test_the_overview_has_a_row_per_test_tile(toy_run):
     picture = cv2.imread(str(toy_run.results / "overview.png"))
-    assert picture is not None
-    assert picture.shape[0] >= SIZE * len(toy_run.tiles("test"))
+    rows = len(toy_run.tiles("test"))
+    assert picture.shape[0] == overview.TITLE_PX + rows * (overview.PANEL_PX + overview.GAP_PX)
     assert picture.std() > 10
 
 
@@ -393,7 +394,7 @@ def test_tuning_looks_at_no_test_tile_and_batches_make_no_difference(toy_run, tu
     tables = []
     for tile in reversed(toy_run.tiles("train")):
         tables.append(tmp_path / f"{tile}.csv")
-        place = [results / "probabilities" / f"{tile}.tif", "--tiles", results / "tiles", "--output", tables[-1]]
+        place = [results / "probabilities" / f"{tile}.tif", "--tiles-dir", results / "tiles", "--output", tables[-1]]
         assert run_script(SCRIPTS / "tune.py", *common, *place).returncode == 0
     folds = ["--folds", results / "folds" / "folds.csv", "--folder", tmp_path]
     assert run_script(SCRIPTS / "choose.py", *common, *folds, *tables).returncode == 0

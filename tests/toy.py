@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -128,16 +129,18 @@ def run_script(
 def _process_state(arguments: list[str], variables: Mapping[str, str]) -> Iterator[None]:
     """Set the arguments and environment that a script sees, and restore what it changes in this process."""
     log = logging.getLogger("eaves")
-    kept = sys.argv, dict(os.environ), log.handlers, log.level, log.propagate, signal.getsignal(signal.SIGINT)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)}
+    kept = sys.argv, dict(os.environ), log.handlers, log.level, log.propagate
     sys.argv = arguments
     os.environ.update(variables)
     try:
         yield
     finally:
-        sys.argv, environ, log.handlers, log.level, log.propagate, interrupt = kept
+        sys.argv, environ, log.handlers, log.level, log.propagate = kept
         os.environ.clear()
         os.environ.update(environ)
-        signal.signal(signal.SIGINT, interrupt)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def snakemake(
@@ -155,8 +158,12 @@ def snakemake(
     command: list[str | Path] = ["-m", "snakemake", "--snakefile", PROJECT_ROOT / "Snakefile", "--directory", folder]
     command += ["--cores", "2", "--max-threads", "1", *arguments]
     if overlay is not None:
+        text = yaml.safe_dump(dict(overlay))
         file = folder / "overlay.yaml"
-        file.write_text(yaml.safe_dump(dict(overlay)))
+        if file.exists() and file.read_text() != text:  # another test may be reading it: the toy's folder is shared
+            file = folder / f"overlay-{sha256(text.encode()).hexdigest()[:12]}.yaml"
+        if not file.exists():
+            file.write_text(text)
         command += ["--configfile", file]
     return run(*command, cwd=PROJECT_ROOT, env=environment(cache))
 
