@@ -17,7 +17,7 @@ override OUT := $(value OUT)
 override CONFIG := $(value CONFIG)
 export MODELS TILES OUT CONFIG
 
-.PHONY: help setup demo example apply pull test test-slow test-all coverage lint format bench image lock clean
+.PHONY: help setup demo example apply pull test test-slow test-all coverage lint format bench image schema lock clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -42,7 +42,7 @@ example: $(READY) ## write small generated tiles to data/ and a small recipe to 
 
 apply: $(READY) ## apply trained models to new tiles: make apply MODELS=folder TILES=folder [OUT=folder] [CONFIG="key=value ..."]
 	@test -n "$$MODELS" -a -n "$$TILES" || { echo "error: make apply MODELS=<folder of models> TILES=<folder of tiles>"; exit 2; }
-	@python workflow/scripts/apply.py --cores $(CORES) --models="$$MODELS" --tiles="$$TILES" $${OUT:+--out="$$OUT"} $${CONFIG:+--config="$$CONFIG"}
+	@python workflow/scripts/apply.py --cores $(CORES) --models="$$MODELS" --tiles-dir="$$TILES" $${OUT:+--out="$$OUT"} $${CONFIG:+--config="$$CONFIG"}
 
 pull: $(READY) ## get data, models and results from the DVC remote and mark them as up to date
 	@dvc pull
@@ -78,6 +78,9 @@ bench: $(READY) ## run every benchmark, as a ratio to the usual alternative
 
 image: ## run the steps of envs/Dockerfile and `make demo` in a fresh Debian; needs root and debootstrap
 	@envs/try_image.sh
+
+schema: $(READY) ## generate docs/configuration.md and the JSON schema from the configuration's models
+	@PYTHONPATH=workflow/scripts python -m eaves.core.config.reference
 
 lock: $(READY) ## pin every package and its hashes: envs/*.in are compiled into envs/*.txt
 	@for name in uv requirements; do \

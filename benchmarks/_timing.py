@@ -1,15 +1,15 @@
-"""Two functions timed in turn, so that a drifting machine treats both alike."""
+"""Time two functions alternately, so that a drift in the machine's speed affects both equally."""
 
 import statistics
 import time
 from collections.abc import Callable
 
 
-def compare(ours: Callable[[], object], usual: Callable[[], object], runs: int) -> tuple[float, float]:
-    """Give the median seconds of each over alternating runs."""
-    times = [(_seconds(ours), _seconds(usual)) for _ in range(runs)]
-    ours_s, usual_s = (statistics.median(column) for column in zip(*times, strict=True))
-    return ours_s, usual_s
+def compare(ours: Callable[[], object], baseline: Callable[[], object], runs: int) -> tuple[float, float]:
+    """Return the median seconds of each over alternating runs."""
+    times = [(_seconds(ours), _seconds(baseline)) for _ in range(runs)]
+    ours_s, baseline_s = (statistics.median(column) for column in zip(*times, strict=True))
+    return ours_s, baseline_s
 
 
 def _seconds(function: Callable[[], object]) -> float:

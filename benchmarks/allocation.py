@@ -1,8 +1,8 @@
-"""Times prediction and training in processes that keep freed memory, as a run's jobs do, against the C library's way.
+"""Time prediction and training with the memory settings of a run's jobs against the C library's defaults.
 
-By default glibc gives large blocks back to the system when they are freed, and the system zeroes their pages anew at
-the next step. The settings are those of eaves/workflow/job_environment.py. Both ways run in turn; their results are
-compared.
+By default, glibc returns large blocks to the system when they are freed, and the system zeroes their pages again at the
+next step. The jobs' settings, in eaves/workflow/job_environment.py, keep freed memory in the process. Both variants run
+alternately, and their results are compared.
 """
 
 import argparse
@@ -28,8 +28,8 @@ SCRIPTS = PROJECT_ROOT / "workflow" / "scripts"
 KEPT = {name: value for name, value in JOB_ENVIRONMENT.items() if name.startswith("MALLOC_")}
 
 
-def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """Run a command; give its processor seconds, of these in the system, and millions of page faults."""
+def measure(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
+    """Run a command and return its CPU seconds, those spent in the system, and millions of page faults."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     clean = {name: value for name, value in os.environ.items() if name not in JOB_ENVIRONMENT}
     clean["OMP_WAIT_POLICY"] = JOB_ENVIRONMENT["OMP_WAIT_POLICY"]
@@ -40,13 +40,11 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
 
 
 def main() -> None:
-    """Print the medians and their ratio, start-up of the process included."""
+    """Print the medians and their ratio, including the start of the process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", default="resnet34", help="default: %(default)s")
-    parser.add_argument(
-        "--size", type=int, default=2048, help="of the tile that is predicted, px (default: %(default)s)"
-    )
-    parser.add_argument("--runs", type=int, default=3, help="of each way (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2048, help="side of the tile to predict, px (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each variant (default: %(default)s)")
     arguments = parser.parse_args()
     config = yaml.safe_load((PROJECT_ROOT / "config.yaml").read_text())
     with tempfile.TemporaryDirectory() as name:
@@ -56,7 +54,7 @@ def main() -> None:
         pixels = np.random.default_rng(1).integers(0, 255, (arguments.size, arguments.size, 4), dtype=np.int16)
         tifffile.imwrite(folder / "A_image.tif", pixels, photometric="minisblack", planarconfig="contig")
         command = [sys.executable, str(SCRIPTS / "predict.py"), "--models", str(folder / "model.safetensors")]
-        command += ["--folder", "{way}", str(folder / "A_image.tif")]
+        command += ["--folder", "{variant}", str(folder / "A_image.tif")]
         report("prediction", command, folder, arguments.runs)
     step = [
         sys.executable,
@@ -71,21 +69,26 @@ def main() -> None:
     report("training", [*step, "--encoder", arguments.encoder, "--threads", "1"], None, arguments.runs)
 
 
-def report(what: str, command: list[str], folder: Path | None, runs: int) -> None:
-    """Run both ways in turn and print what they took."""
-    ways: dict[str, dict[str, str]] = {"usual": {}, "kept": KEPT}
-    taken: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
+def report(task: str, command: list[str], folder: Path | None, runs: int) -> None:
+    """Run both variants alternately and print their medians."""
+    variants: dict[str, dict[str, str]] = {"default": {}, "kept": KEPT}
+    measurements: dict[str, list[tuple[float, float, float]]] = {variant: [] for variant in variants}
     for _ in range(runs):
-        for way, environment in ways.items():
-            filled = [part.format(way=folder / way) if folder else part for part in command]
-            taken[way].append(measured(filled, environment))
+        for variant, environment in variants.items():
+            filled = [part.format(variant=folder / variant) if folder else part for part in command]
+            measurements[variant].append(measure(filled, environment))
     if folder:
-        assert (folder / "usual" / "A.tif").read_bytes() == (folder / "kept" / "A.tif").read_bytes()
-    usual, ours = ([statistics.median(column) for column in zip(*taken[way], strict=True)] for way in ways)
-    for way, (cpu_s, system_s, faults) in (("usual", usual), ("kept", ours)):
-        said = f"{cpu_s:.1f} s of processor time, {system_s:.1f} in the system; {faults:.1f} million page faults"
-        print(f"{what}, memory {way}: {said}")
-    print(f"{what}: {ours[0] / usual[0]:.2f} of the usual time")
+        assert (folder / "default" / "A.tif").read_bytes() == (folder / "kept" / "A.tif").read_bytes()
+    medians = {
+        variant: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for variant, rows in measurements.items()
+    }
+    for variant, (cpu_s, system_s, faults) in medians.items():
+        print(
+            f"{task}, memory {variant}: {cpu_s:.1f} s of CPU time, {system_s:.1f} in the system; "
+            f"{faults:.1f} million page faults"
+        )
+    print(f"{task}: {medians['kept'][0] / medians['default'][0]:.2f} of the default's CPU time")
 
 
 if __name__ == "__main__":

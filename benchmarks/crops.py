@@ -1,8 +1,7 @@
-"""Times cutting a training crop out of a prepared tile against reading and decoding the whole tile for every crop.
+"""Time cutting a training crop from a prepared tile against reading and decoding the whole tile for every crop.
 
-The latter is what the challenge's winner did: read RGB, DSM, DTM and classes, join them, mirror the border, crop. Both
-run alternately in one process on the same generated tile; the ratio of the medians is printed. The files are in the
-page cache for both.
+The latter is what the challenge's winner did: read RGB, DSM, DTM and classes, stack them, mirror the border, crop. Both
+run alternately in one process on the same synthetic tile, with the files in the page cache.
 """
 
 import argparse
@@ -25,7 +24,7 @@ BORDER_PX = 12
 
 
 def make_tile(folder: Path, size: int) -> TileFiles:
-    """Write raw files that compress about as real ones do: smooth noise with grain."""
+    """Write raw files that compress about as well as real ones: smooth noise with grain."""
     generator = np.random.default_rng(1)
     smooth = ndimage.zoom(generator.uniform(0, 255, (size // 16, size // 16)), 16, order=1)[:size, :size]
     grid = {"crs": "EPSG:32617", "transform": Affine(0.5, 0, 4e5, 0, -0.5, 3e6), "width": size, "height": size}
@@ -42,7 +41,7 @@ def make_tile(folder: Path, size: int) -> TileFiles:
 
 
 def whole_tile_crop(files: TileFiles, top: int, left: int, crop_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read everything, join it, mirror it, cut it: a float32 crop and its mask."""
+    """Read, stack, mirror and cut a whole tile: return a float32 crop and its mask."""
     with geotiff.open_raster(files.rgb) as dataset:
         rgb = dataset.read()
     height = (geotiff.read(files.dsm) - geotiff.read(files.dtm)) / 9
@@ -57,8 +56,8 @@ def whole_tile_crop(files: TileFiles, top: int, left: int, crop_px: int) -> tupl
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=2048, help="pixels a side of the tile (default: %(default)s)")
-    parser.add_argument("--crop", type=int, default=1024, help="pixels a side of the crop (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2048, help="pixels per side of the tile (default: %(default)s)")
+    parser.add_argument("--crop", type=int, default=1024, help="pixels per side of the crop (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=15, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
@@ -72,14 +71,14 @@ def main() -> None:
             corner = [crops.random_corner(generator, arguments.size, arguments.crop, BORDER_PX) for _ in range(2)]
             cut, whole = crops.cut(tile, *corner, arguments.crop), whole_tile_crop(files, *corner, arguments.crop)
             assert np.array_equal(cut[1] == 1, whole[1])
-        ours_s, usual_s = compare(
+        ours_s, baseline_s = compare(
             lambda: crops.cut(tile, *corner, arguments.crop),
             lambda: whole_tile_crop(files, *corner, arguments.crop),
             arguments.runs,
         )
     print(f"a crop of {arguments.crop} px from a tile of {arguments.size} px")
-    print(f"whole tile read {usual_s * 1e3:7.1f} ms")
-    print(f"eaves           {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.0f} times as fast")
+    print(f"whole tile read {baseline_s * 1e3:7.1f} ms")
+    print(f"eaves           {ours_s * 1e3:7.1f} ms   {baseline_s / ours_s:.0f} times as fast")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Measures the outline tool's peak memory and time for few and many tiles, in every format.
+"""Measure the outline tool's peak memory and time for few and many tiles, in every format.
 
-Peak memory must not grow with the number of tiles; the file is the proof, not a comparison with another tool.
+Peak memory must not grow with the number of tiles.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from eaves.raster import geotiff
 
 TOOL = Path(__file__).parents[1] / "workflow" / "scripts" / "outline.py"
 ENDINGS = ("gpkg", "parquet", "geojson", "city.jsonl")
-# In a process of its own: ru_maxrss of the children is the most that any of them held.
+# In a process of its own, because ru_maxrss of the children is the maximum over all of them.
 MEASURE = """
 import resource, subprocess, sys
 subprocess.run([sys.executable, *sys.argv[1:]], check=True)
@@ -27,10 +27,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 """
 
 
-def measured(
+def measure(
     labels: Path, heights: Path, count: int, endings: tuple[str, ...], regularize_m: float
 ) -> tuple[float, float]:
-    """Outlines so many copies of a tile: megabytes held at the most, seconds."""
+    """Outline `count` copies of a tile; return peak memory in megabytes and seconds."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for kind, source in (("labels", labels), ("heights", heights)):
@@ -48,13 +48,15 @@ def measured(
 
 
 def main() -> None:
-    """Print a row for each format and all together."""
+    """Print a row for each format and one for all together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiles", type=int, nargs="+", default=[10, 100], help="numbers of tiles (default: 10 100)")
-    parser.add_argument("--size", type=int, default=512, help="pixels a side (default: %(default)s)")
-    parser.add_argument("--buildings", type=int, default=100, help="in a tile (default: %(default)s)")
-    parser.add_argument("--regularize", type=float, default=0, help="metres (default: %(default)s)")
-    parser.add_argument("--together", action="store_true", help="all formats at once only")
+    parser.add_argument("--size", type=int, default=512, help="pixels per side (default: %(default)s)")
+    parser.add_argument("--buildings", type=int, default=100, help="buildings per tile (default: %(default)s)")
+    parser.add_argument(
+        "--regularize", type=float, default=0, help="tolerance, m; 0 for exact outlines (default: %(default)s)"
+    )
+    parser.add_argument("--together", action="store_true", help="measure only all formats together")
     arguments = parser.parse_args()
 
     labels = make_labels(arguments.size, arguments.buildings, 0.5, seed=1)
@@ -70,12 +72,12 @@ def main() -> None:
         geotiff.write(paths[1], np.where(labels > 0, np.float32(6.5), np.float32(0)), on_grid)
         choices = [ENDINGS] if arguments.together else [*((ending,) for ending in ENDINGS), ENDINGS]
         for endings in choices:
-            rows = [measured(*paths, count, endings, arguments.regularize) for count in arguments.tiles]
-            told = ", ".join(
+            rows = [measure(*paths, count, endings, arguments.regularize) for count in arguments.tiles]
+            cells = ", ".join(
                 f"{count} tiles {peak:.0f} MB {seconds:.1f} s"
                 for count, (peak, seconds) in zip(arguments.tiles, rows, strict=True)
             )
-            print(f"{' + '.join(endings):<38} {told}", flush=True)
+            print(f"{' + '.join(endings):<38} {cells}", flush=True)
 
 
 if __name__ == "__main__":

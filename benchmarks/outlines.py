@@ -1,7 +1,6 @@
-"""Times outlines, alone and with all attributes, against rasterio, shapely and scipy, on a generated tile.
+"""Time outlines, alone and with all attributes, against rasterio, shapely and SciPy on a synthetic tile.
 
-Both follow the pixel edges and must give the same polygons and figures. They run alternately in one process; the
-ratios of the medians are printed.
+Both follow the pixel edges and must produce the same polygons and attributes. They run alternately in one process.
 """
 
 import argparse
@@ -40,18 +39,18 @@ def make_labels(size: int, buildings: int, ragged: float, seed: int) -> np.ndarr
     return labels.astype(np.int32)
 
 
-def by_rasterio(labels: np.ndarray) -> list[tuple[int, shapely.Polygon]]:
-    """Outline the buildings as rasterio's documentation shows."""
+def with_rasterio(labels: np.ndarray) -> list[tuple[int, shapely.Polygon]]:
+    """Outline the buildings as in rasterio's documentation."""
     found = rasterio.features.shapes(labels, mask=labels > 0)
     return sorted(
         ((int(number), shapely.geometry.shape(outline)) for outline, number in found), key=lambda item: item[0]
     )
 
 
-def measured_by_scipy(
+def measure_with_scipy(
     labels: np.ndarray, height_m: np.ndarray, probability: np.ndarray, ground_m: np.ndarray
 ) -> geopandas.GeoDataFrame:
-    """Outline and measure the buildings as the libraries' documentation shows."""
+    """Outline and measure the buildings as in the libraries' documentation."""
     found = rasterio.features.shapes(labels, mask=labels > 0, transform=GRID)
     features = [{"geometry": shape, "properties": {"id": int(number)}} for shape, number in found]
     frame = geopandas.GeoDataFrame.from_features(features, crs="EPSG:32617").sort_values("id", ignore_index=True)
@@ -69,22 +68,22 @@ def measured_by_scipy(
 def main() -> None:
     """Print the medians and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=2048, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2048, help="pixels per side (default: %(default)s)")
     parser.add_argument("--buildings", type=int, default=560, help="number of boxes (default: %(default)s)")
     parser.add_argument("--ragged", type=float, default=0.5, help="0: straight edges, 2: ragged (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=9, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
     labels = make_labels(arguments.size, arguments.buildings, arguments.ragged, seed=1)
-    ours, usual = polygons(labels), by_rasterio(labels)  # compiles, too
-    if len(ours) != len(usual) or not all(
-        i == j and one.equals(other) for (i, one), (j, other) in zip(ours, usual, strict=True)
+    ours, baseline = polygons(labels), with_rasterio(labels)  # the first call also compiles
+    if len(ours) != len(baseline) or not all(
+        i == j and one.equals(other) for (i, one), (j, other) in zip(ours, baseline, strict=True)
     ):
-        sys.exit("the two disagree")
-    ours_s, usual_s = compare(lambda: polygons(labels), lambda: by_rasterio(labels), arguments.runs)
+        sys.exit("error: the polygons differ")
+    ours_s, baseline_s = compare(lambda: polygons(labels), lambda: with_rasterio(labels), arguments.runs)
     print(f"{arguments.size} px, {len(ours)} outlines, all equal")
-    print(f"rasterio + shapely {usual_s * 1e3:7.1f} ms")
-    print(f"eaves              {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")
+    print(f"rasterio + shapely {baseline_s * 1e3:7.1f} ms")
+    print(f"eaves              {ours_s * 1e3:7.1f} ms   {baseline_s / ours_s:.1f} times as fast")
 
     generator = np.random.default_rng(1)
     height_m, probability, ground_m = generator.uniform(0, 20, (3, *labels.shape)).astype(np.float32)
@@ -92,17 +91,17 @@ def main() -> None:
     def ours_measured() -> geopandas.GeoDataFrame:
         return outlines(labels, GRID, "EPSG:32617", "t", height_m, probability, ground_m)
 
-    def usual_measured() -> geopandas.GeoDataFrame:
-        return measured_by_scipy(labels, height_m, probability, ground_m)
+    def baseline_measured() -> geopandas.GeoDataFrame:
+        return measure_with_scipy(labels, height_m, probability, ground_m)
 
-    mine, theirs = ours_measured(), usual_measured()
+    mine, theirs = ours_measured(), baseline_measured()
     for name in ("id", "area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence"):
         if not np.allclose(mine[name], theirs[name], rtol=1e-5):
-            sys.exit(f"the two disagree on {name}")
-    ours_s, usual_s = compare(ours_measured, usual_measured, arguments.runs)
+            sys.exit(f"error: the values of {name} differ")
+    ours_s, baseline_s = compare(ours_measured, baseline_measured, arguments.runs)
     print("with all attributes:")
-    print(f"rasterio + geopandas + scipy {usual_s * 1e3:7.1f} ms")
-    print(f"eaves                        {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")
+    print(f"rasterio + geopandas + scipy {baseline_s * 1e3:7.1f} ms")
+    print(f"eaves                        {ours_s * 1e3:7.1f} ms   {baseline_s / ours_s:.1f} times as fast")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Times `snakemake -n` on 100 to 10,000 tiles: how planning grows, its memory, and that jobs follow the batches.
+"""Measure the time and memory of `snakemake -n` for 100 to 10,000 tiles, and the number of jobs.
 
-Nothing is read while planning, so the tiles are empty files. Three quarters are for training.
+Planning reads no tile, so the tiles are empty files. Three quarters of them are training tiles.
 """
 
 import argparse
@@ -17,7 +17,7 @@ KINDS = {"train": ("RGB", "DSM", "DTM", "GTI", "GTL"), "test": ("RGB", "DSM", "D
 
 
 def make_tiles(folder: Path, count: int) -> None:
-    """Write empty files in place of so many tiles' rasters."""
+    """Write empty files in place of the rasters of `count` tiles."""
     for set_name, part in (("train", count - count // 4), ("test", count // 4)):
         (folder / set_name).mkdir(parents=True)
         for number in range(part):
@@ -26,7 +26,7 @@ def make_tiles(folder: Path, count: int) -> None:
 
 
 def plan(folder: Path, batch: int) -> tuple[float, float, float, int]:
-    """Give wall seconds, processor seconds, peak memory (MB) and jobs of a plan of everything."""
+    """Plan all targets; return wall seconds, CPU seconds, peak memory (MB) and the number of jobs."""
     overlay = folder / "overlay.yaml"
     overlay.write_text(f"tiles: {{train: {folder}/train, test: {folder}/test}}\nrun: {{tiles_per_job: {batch}}}\n")
     command = [
@@ -39,23 +39,23 @@ def plan(folder: Path, batch: int) -> tuple[float, float, float, int]:
         str(folder),
     ]
     command += ["--configfile", str(overlay), "-n", "--quiet", "rules", "--", "all"]
-    told = folder / "plan.txt"
-    with told.open("w") as out:
+    plan_file = folder / "plan.txt"
+    with plan_file.open("w") as out:
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=PROJECT_ROOT)
         _, status, usage = os.wait4(process.pid, 0)
         wall_s = time.monotonic() - began
     if status:
-        raise SystemExit(f"error: planning failed: {told.read_text()[-2000:]}")
-    jobs = int(re.findall(r"^total\s+(\d+)", told.read_text(), re.MULTILINE)[-1])
+        raise SystemExit(f"error: planning failed: {plan_file.read_text()[-2000:]}")
+    jobs = int(re.findall(r"^total\s+(\d+)", plan_file.read_text(), re.MULTILINE)[-1])
     return wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, jobs
 
 
 def main() -> None:
-    """Print a row per number of tiles and size of batch."""
+    """Print a row per number of tiles and batch size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiles", type=int, nargs="+", default=[100, 1000, 10_000])
-    parser.add_argument("--batch", type=int, nargs="+", default=[32])
+    parser.add_argument("--tiles", type=int, nargs="+", default=[100, 1000, 10_000], help="numbers of tiles")
+    parser.add_argument("--batch", type=int, nargs="+", default=[32], help="tiles per job")
     arguments = parser.parse_args()
     print(f"{'tiles':>6} {'batch':>5} {'jobs':>6} {'wall s':>7} {'cpu s':>7} {'MB':>6}")
     for count in arguments.tiles:

@@ -1,8 +1,8 @@
-"""Times the challenge's score of one tile against the same rules in plain numpy and scipy, and all figures together.
+"""Time the challenge's score of one tile against the same rules in plain numpy and SciPy, and all metrics together.
 
-The plain version counts overlaps with np.bincount and np.unique on packed pairs, and labels each prediction's box to
-see whether it is connected. Both run alternately in one process; the ratio of the medians is printed. The challenge's
-own program is not run here: its time is a constant, taken on another machine (see OFFICIAL_S).
+The plain version counts overlaps with np.bincount and np.unique on packed pairs, and labels the bounding box of each
+prediction to check that it is connected. Both run alternately in one process. The challenge's own scorer is not run:
+its time is a constant, measured on another machine (see OFFICIAL_S).
 """
 
 import argparse
@@ -19,14 +19,14 @@ from eaves.metrics.figures import figures
 from eaves.metrics.measure import measure_tile
 
 OFFICIAL_S = 0.6
-"""The challenge's published scorer (version 1.1, Java), seconds a tile of 2048 x 2048 px with about 560 true and 450
-predicted buildings. Measured once on another 2-core machine and not again here: the ratio against it is a guide."""
+"""The challenge's published scorer (version 1.1, Java), seconds for a tile of 2048 x 2048 px with about 560 true and
+450 predicted buildings. Measured once on another 2-core machine, so the ratio is only a rough guide."""
 MISSED = 5
-"""Every fifth building is not predicted, so that there are as many as in that measurement."""
+"""Every fifth building is not predicted, which gives about as many as in that measurement."""
 
 
 def make_tile(size: int, buildings: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw boxes as truth, and as the solution most of them moved by up to 4 px: two (size, size) int32."""
+    """Draw boxes as truth, and most of them shifted by up to 4 px as the solution: two (size, size) int32."""
     generator = np.random.default_rng(seed)
     per_side = round(buildings**0.5)
     step = size // per_side
@@ -43,7 +43,7 @@ def make_tile(size: int, buildings: int, seed: int) -> tuple[np.ndarray, np.ndar
 
 
 def plain_score(truth: np.ndarray, solution: np.ndarray) -> tuple[int, int, int]:
-    """Count true positives, false positives and false negatives; no uncertain buildings, no out-of-map pixels."""
+    """Count true positives, false positives and false negatives, without uncertain buildings and out-of-map pixels."""
     truth_px, solution_px = np.bincount(truth.ravel()), np.bincount(solution.ravel())
     truth_ids, solution_ids = np.flatnonzero(truth_px)[1:], np.flatnonzero(solution_px)[1:]
     both = (truth > 0) & (solution > 0)
@@ -71,23 +71,27 @@ def plain_score(truth: np.ndarray, solution: np.ndarray) -> tuple[int, int, int]
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=2048, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2048, help="pixels per side (default: %(default)s)")
     parser.add_argument("--buildings", type=int, default=560, help="number of boxes (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=9, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
     truth, solution = make_tile(arguments.size, arguments.buildings, seed=1)
-    score = score_tile(truth, solution)  # compiles, too
+    score = score_tile(truth, solution)  # the first call also compiles
     if score is None or (score.tp, score.fp, score.fn) != plain_score(truth, solution):
-        sys.exit(f"the two disagree: {score} and {plain_score(truth, solution)}")
-    ours_s, usual_s = compare(lambda: score_tile(truth, solution), lambda: plain_score(truth, solution), arguments.runs)
+        sys.exit(f"error: the scores differ: {score} and {plain_score(truth, solution)}")
+    ours_s, baseline_s = compare(
+        lambda: score_tile(truth, solution), lambda: plain_score(truth, solution), arguments.runs
+    )
     found = np.unique(solution).size - 1
-    print(f"{arguments.size} px, {truth.max()} true and {found} predicted buildings; both find {score}")
-    print(f"plain numpy + scipy     {usual_s * 1e3:7.1f} ms")
-    print(f"eaves, the score        {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")
+    print(f"{arguments.size} px, {truth.max()} true and {found} predicted buildings; both score {score}")
+    print(f"plain numpy + scipy     {baseline_s * 1e3:7.1f} ms")
+    print(f"eaves, the score        {ours_s * 1e3:7.1f} ms   {baseline_s / ours_s:.1f} times as fast")
     if (arguments.size, arguments.buildings) == (2048, 560):
         ratio = OFFICIAL_S / ours_s
-        print(f"the challenge's scorer  {OFFICIAL_S * 1e3:7.1f} ms   elsewhere; the score is {ratio:.0f} times as fast")
+        print(
+            f"the challenge's scorer  {OFFICIAL_S * 1e3:7.1f} ms   on another machine; eaves: {ratio:.0f} times as fast"
+        )
 
     probability = np.random.default_rng(2).random(truth.shape, np.float32)
     out_of_map = np.zeros(truth.shape, bool)
@@ -100,7 +104,7 @@ def main() -> None:
 
     everything()  # compiles
     all_s, _ = compare(everything, lambda: None, arguments.runs)
-    print(f"eaves, every figure     {all_s * 1e3:7.1f} ms   with confidence, boundaries and out-of-map pixels")
+    print(f"eaves, all metrics      {all_s * 1e3:7.1f} ms   with confidence, boundaries and out-of-map pixels")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Times the separation into buildings against the plain scipy and scikit-image recipe on a generated tile.
+"""Time the separation into buildings against the same steps in SciPy and scikit-image on a synthetic tile.
 
-Both run alternately in one process; the ratio of the medians is printed, and by how many pixels they differ.
+Both run alternately in one process. Printed are the medians and the number of pixels in which the results differ.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from eaves.separation.watershed import separate
 
 
 def make_probability(size: int, buildings: int, noise: float, seed: int) -> np.ndarray:
-    """Draw blurred boxes, three in ten of which reach their neighbour, with noise: (size, size) float32, 0..1."""
+    """Draw blurred boxes with noise, three in ten of which touch their neighbour: (size, size) float32, 0..1."""
     generator = np.random.default_rng(seed)
     per_side = round(buildings**0.5)
     step = size / per_side
@@ -33,8 +33,8 @@ def make_probability(size: int, buildings: int, noise: float, seed: int) -> np.n
     return np.clip(ndimage.gaussian_filter(probability, 2) + noise * waves, 0, 1)
 
 
-def by_the_recipe(probability: np.ndarray) -> np.ndarray:
-    """Do what the challenge's winner did, with the libraries' own functions."""
+def original_method(probability: np.ndarray) -> np.ndarray:
+    """Separate as the challenge's winner did, with the libraries' own functions."""
     seeds, _ = ndimage.label(remove_small_objects(probability > 0.7, max_size=99))
     space = remove_small_objects(probability > 0.3, max_size=119)
     return watershed(space.astype(np.uint8), seeds, mask=space, watershed_line=True)
@@ -43,19 +43,19 @@ def by_the_recipe(probability: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=2048, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2048, help="pixels per side (default: %(default)s)")
     parser.add_argument("--buildings", type=int, default=870, help="number of boxes (default: %(default)s)")
     parser.add_argument("--noise", type=float, default=0.5, help="0: clean edges, 2: ragged (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=9, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
     probability = make_probability(arguments.size, arguments.buildings, arguments.noise, seed=1)
-    ours, usual = separate(probability), by_the_recipe(probability)  # compiles, too
-    differ = int(((ours > 0) != (usual > 0)).sum())
-    ours_s, usual_s = compare(lambda: separate(probability), lambda: by_the_recipe(probability), arguments.runs)
-    print(f"{arguments.size} px, {ours.max()} buildings; ground or building differs in {differ} px")
-    print(f"scipy + scikit-image {usual_s * 1e3:7.1f} ms")
-    print(f"eaves                {ours_s * 1e3:7.1f} ms   {usual_s / ours_s:.1f} times as fast")
+    ours, baseline = separate(probability), original_method(probability)  # the first call also compiles
+    differ = int(((ours > 0) != (baseline > 0)).sum())
+    ours_s, baseline_s = compare(lambda: separate(probability), lambda: original_method(probability), arguments.runs)
+    print(f"{arguments.size} px, {ours.max()} buildings; building and ground differ in {differ} px")
+    print(f"scipy + scikit-image {baseline_s * 1e3:7.1f} ms")
+    print(f"eaves                {ours_s * 1e3:7.1f} ms   {baseline_s / ours_s:.1f} times as fast")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Times a training step that cuts, moves and augments real crops against the same step on inputs that are ready.
+"""Time a training step that cuts, transfers and augments real crops against the same step on prepared inputs.
 
-The latter is what no pipeline can beat: the network's inputs, targets and weights lie on the device. Both take the
-same steps, in turn, in one process. On a GPU the share of its bf16 peak and the memory are printed too (`--peak`, in
-TFLOP/s, is the card's; 3 forward passes a step, counted by torch).
+The latter is a lower bound: the network's inputs, targets and weights are already on the device. Both run alternately
+in one process. On a GPU, TFLOP/s (counted by torch, as 3 forward passes per step), their share of the card's peak
+(`--peak`, in TFLOP/s) and the memory are printed, too.
 """
 
 import argparse
@@ -34,7 +34,7 @@ PHASE = Phase("main", 1, 1e-4, 1.0, 1.0)
 
 
 def make_tiles(folder: Path, count: int, size: int) -> list[Tile]:
-    """Write prepared tiles: noise and squares for buildings; mapped into memory as in training."""
+    """Write prepared tiles of noise with squares as buildings, and map them into memory as in training."""
     tiles = []
     for number in range(count):
         generator = np.random.default_rng(number)
@@ -62,15 +62,15 @@ class Ready(Trainer):
 def main() -> None:
     """Print the medians, their ratio and crops/s; on a GPU, TFLOP/s and memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--crop", type=int, nargs="+", default=[256, 512], help="pixels a side (default: 256 512)")
-    parser.add_argument("--batch", type=int, default=4, help="crops a step (default: %(default)s)")
+    parser.add_argument("--crop", type=int, nargs="+", default=[256, 512], help="pixels per side (default: 256 512)")
+    parser.add_argument("--batch", type=int, default=4, help="crops per step (default: %(default)s)")
     parser.add_argument("--encoder", default="resnet34", help="default: %(default)s")
     parser.add_argument("--precision", default="auto", help="default: %(default)s")
-    parser.add_argument("--compile", action="store_true", help="with torch.compile")
-    parser.add_argument("--steps", type=int, default=12, help="of each (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=2, help="of the processor (default: %(default)s)")
-    parser.add_argument("--tiles", type=int, default=4, help="of 2048 px (default: %(default)s)")
-    parser.add_argument("--peak", type=float, help="the card's, in TFLOP/s, e.g. 989 for an H100's bf16")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    parser.add_argument("--steps", type=int, default=12, help="steps of each variant (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--tiles", type=int, default=4, help="number of tiles of 2048 px (default: %(default)s)")
+    parser.add_argument("--peak", type=float, help="the card's peak, TFLOP/s, e.g. 989 for bf16 on an H100")
     arguments = parser.parse_args()
 
     config = yaml.safe_load(configuration.CONFIG.read_text())
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def report(tiles: list[Tile], settings: dict, device: torch.device, arguments: SimpleNamespace) -> None:
-    """Take the steps, and print what they took."""
+    """Run the steps and print the medians."""
     sampler = Sampler(tiles, settings["sample"] | {"crops_per_tile": 10**4}, settings["augment"], (1,))
     real = Trainer(build(arguments.encoder).train(), settings, 4, device)
     best = Ready(build(arguments.encoder).train(), settings, 4, device)
@@ -97,7 +97,7 @@ def report(tiles: list[Tile], settings: dict, device: torch.device, arguments: S
     times: dict[Trainer, list[float]] = {real: [], best: []}
     if pinned:
         torch.cuda.reset_peak_memory_stats()
-    # Ten steps at a time on a GPU: the first after a change waits for crops that nothing had asked for yet.
+    # On a GPU ten steps at a time, because the first one after a switch waits for crops that are not prefetched yet.
     run = 10 if pinned else 1
     for number, trainer in itertools.product(range(arguments.steps + 2), (real, best)):
         began = time.perf_counter()
@@ -109,8 +109,8 @@ def report(tiles: list[Tile], settings: dict, device: torch.device, arguments: S
     medians = [statistics.median(times[trainer]) for trainer in (real, best)]
     crop_px, size = settings["sample"]["crop_px"], settings["sample"]["micro_batch"]
     print(f"{arguments.encoder}, {size} crops of {crop_px} px, {real.precision}, on {device}")
-    print(f"inputs ready {medians[1] * 1e3:8.1f} ms a step")
-    print(f"real crops   {medians[0] * 1e3:8.1f} ms a step   {medians[0] / medians[1]:.3f} times as long")
+    print(f"inputs ready {medians[1] * 1e3:8.1f} ms per step")
+    print(f"real crops   {medians[0] * 1e3:8.1f} ms per step   {medians[0] / medians[1]:.3f} times as long")
     print(f"{size / medians[0]:.1f} crops/s")
     if pinned:
         with FlopCounterMode(display=False) as counter, torch.no_grad():

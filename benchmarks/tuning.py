@@ -1,7 +1,7 @@
-"""Times the search over the separation's thresholds against separating and scoring one combination after the other.
+"""Time the threshold search against separating and scoring one combination after another, on a synthetic tile.
 
-On a generated tile. The search does all combinations of config.yaml; the plain way does some of them, drawn by chance,
-with this library's own fast functions, and is scaled up. Both run alternately, and must count alike.
+The search covers all combinations in config.yaml. The baseline runs a random sample of them with the library's own
+functions, and its time is scaled up. Both run alternately and must give the same counts.
 """
 
 import argparse
@@ -25,10 +25,12 @@ from eaves.separation.watershed import separate
 def main() -> None:
     """Print the two medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=2048, help="pixels a side (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=2048, help="pixels per side (default: %(default)s)")
     parser.add_argument("--buildings", type=int, default=870, help="number of boxes (default: %(default)s)")
     parser.add_argument("--noise", type=float, default=0.5, help="0: clean edges, 2: ragged (default: %(default)s)")
-    parser.add_argument("--sample", type=int, default=40, help="combinations one by one (default: %(default)s)")
+    parser.add_argument(
+        "--sample", type=int, default=40, help="number of combinations in the baseline (default: %(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="alternating runs of each (default: %(default)s)")
     arguments = parser.parse_args()
 
@@ -45,8 +47,8 @@ def main() -> None:
         scores = [score_tile(truth, separate(probability, *searched[place]), **rules) for place in picked]
         return [[score.tp, score.fp, score.fn, 1] for score in scores if score is not None]
 
-    if ours()[picked].tolist() != plain():  # compiles, too
-        sys.exit("the two disagree")
+    if ours()[picked].tolist() != plain():  # the first call also compiles
+        sys.exit("error: the counts differ")
     ours_s, sample_s = compare(ours, plain, arguments.runs)
     plain_s = sample_s / arguments.sample * len(searched)
     print(f"{arguments.size} px, {len(searched)} combinations")

@@ -1,8 +1,8 @@
-"""Compares straight walls by Eaves with those by buildingregulariser, on the buildings of generated towns.
+"""Compare straight walls by Eaves with those by buildingregulariser, on the buildings of generated towns.
 
-Printed for each: time a building; the distance of the outline from the exact one (Hausdorff distance of the
-boundaries, holes up to the tolerance left out) and how many buildings are further away than the tolerance; IoU with
-the exact outline; pairs of buildings that overlap; large holes that were lost.
+Printed for each: time per building; distance from the exact outline (Hausdorff distance of the boundaries, without
+holes up to the tolerance) and the share of buildings beyond the tolerance; IoU with the exact outline; pairs of
+buildings that overlap; number of large holes lost.
 """
 
 import argparse
@@ -28,13 +28,13 @@ PIXEL_TO_M = np.array([[PIXEL_M, 0], [0, -PIXEL_M]])
 
 
 def by_eaves(exact: np.ndarray, tolerance_m: float, size: tuple[int, int]) -> np.ndarray:
-    """Straight walls in metres."""
+    """Regularize outlines with Eaves; return polygons in metres."""
     found, _ = regularize(exact, PIXEL_TO_M, tolerance_m, size)
     return shapely.transform(found, lambda corners: corners @ PIXEL_TO_M.T)
 
 
 def by_library(exact: np.ndarray, tolerance_m: float, size: tuple[int, int]) -> np.ndarray:
-    """The same by buildingregulariser, one process; the parts of a building are joined again."""
+    """Regularize outlines with buildingregulariser in one process, and join the parts of a building again."""
     frame = geopandas.GeoDataFrame({"number": np.arange(len(exact))}, geometry=exact, crs="EPSG:32617")
     frame.geometry = shapely.transform(exact, lambda corners: corners @ PIXEL_TO_M.T)
     done = buildingregulariser.regularize_geodataframe(
@@ -44,8 +44,8 @@ def by_library(exact: np.ndarray, tolerance_m: float, size: tuple[int, int]) -> 
     return np.array([shapely.union_all(parts[done["number"] == number]) for number in range(len(exact))], object)
 
 
-def told(name: str, results: list[tuple[np.ndarray, np.ndarray]], seconds: float, tolerance_m: float) -> str:
-    """A line of figures over all tiles: (exact, regularised) outlines in metres."""
+def summarize(name: str, results: list[tuple[np.ndarray, np.ndarray]], seconds: float, tolerance_m: float) -> str:
+    """Return a line of figures over all tiles, given pairs of exact and regularized outlines in metres."""
     away, iou, overlaps, holes, lost, invalid = [], [], 0, 0, 0, 0
     for exact, found in results:
         for one, other in zip(exact, found, strict=True):
@@ -59,14 +59,15 @@ def told(name: str, results: list[tuple[np.ndarray, np.ndarray]], seconds: float
         overlaps += int((shapely.area(common) > 1e-4).sum())
         invalid += int((~shapely.is_valid(found)).sum())
     return (
-        f"{name:<20} {1e3 * seconds / len(away):5.2f} ms a building, away: median {np.median(away):.2f} m, "
-        f"most {max(away):.2f} m, beyond {np.mean(np.array(away) > tolerance_m):.0%}; IoU mean {np.mean(iou):.3f}, "
-        f"least {min(iou):.3f}; {overlaps} overlaps, {lost} of {holes} holes lost, {invalid} invalid"
+        f"{name:<20} {1e3 * seconds / len(away):5.2f} ms per building, distance: median {np.median(away):.2f} m, "
+        f"maximum {max(away):.2f} m, beyond tolerance {np.mean(np.array(away) > tolerance_m):.0%}; "
+        f"IoU mean {np.mean(iou):.3f}, minimum {min(iou):.3f}; "
+        f"{overlaps} overlaps, {lost} of {holes} holes lost, {invalid} invalid"
     )
 
 
 def main() -> None:
-    """Print a line for each."""
+    """Print a line for each of the two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=Path, help="folder of labels, 0.5 m pixels (default: generated towns)")
     parser.add_argument("--towns", type=int, default=3, help="number of generated towns (default: %(default)s)")
@@ -81,14 +82,14 @@ def main() -> None:
     by_eaves(outlines[0], arguments.tolerance, tiles[0].shape)  # compiles
     for name, draw in (("buildingregulariser", by_library), ("eaves", by_eaves)):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the library's, on shapes that it gives back as they are
+            warnings.simplefilter("ignore")  # the library's, about shapes that it returns unchanged
             start = time.perf_counter()
             found = [
                 draw(exact, arguments.tolerance, labels.shape) for exact, labels in zip(outlines, tiles, strict=True)
             ]
             seconds = time.perf_counter() - start
         exact_m = [shapely.transform(exact, lambda corners: corners @ PIXEL_TO_M.T) for exact in outlines]
-        print(told(name, list(zip(exact_m, found, strict=True)), seconds, arguments.tolerance))
+        print(summarize(name, list(zip(exact_m, found, strict=True)), seconds, arguments.tolerance))
 
 
 if __name__ == "__main__":

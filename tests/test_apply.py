@@ -77,9 +77,11 @@ def test_without_truth_it_ends_with_a_summary_and_results_of_its_own(toy_run, tm
     said = done.stdout.splitlines()
     area_m2 = outlines["area_m2"].sum()
     assert f"found                   {len(outlines)} buildings on 2 tiles, {area_m2:,.0f} m² together" in said
-    assert "scores                  none: there is no truth beside the tiles to compare with" in said
+    assert "scores                  none: the tiles have no truth" in said
     assert f"outlines                {out}/results/buildings/buildings.gpkg  (open it in QGIS)" in said
-    assert said[-1].endswith("trained on generated towns: expect misses and trees on real tiles")
+    assert said[-1].endswith(
+        "trained on generated towns: expect missed buildings and false ones on trees on real tiles"
+    )
     assert content(toy_run.results) == trained
 
     # Again, nothing is done; other tiles and models are refused, and nothing changes.
@@ -139,24 +141,24 @@ def test_the_folder_is_named_after_the_tiles_unless_one_is_given(toy_run, tmp_pa
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(PROJECT_ROOT / name, tmp_path)
     command = [tmp_path / "workflow" / "scripts" / "apply.py", "--models", toy_run.results / "models"]
-    done = run(*command, "--tiles", f"{tiles}/", "-n", cwd=tmp_path)
+    done = run(*command, "--tiles-dir", f"{tiles}/", "-n", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     noted = yaml.safe_load((tmp_path / "applied" / "harbour" / "application.yaml").read_text())
     assert noted["tiles"] == {"test": "../../harbour"}
     (tmp_path / "full" / "of").mkdir(parents=True)
     for arguments, said in (
-        (["--out", tmp_path / "full"], "holds something else than an application's results"),
+        (["--out", tmp_path / "full"], "contains something other than an application's results"),
         (["--config", "outline.format=[gpkg]"], "unknown key outline.format"),
-        (["--config", "models=a"], "by --models and --tiles"),
+        (["--config", "models=a"], "with --models and --tiles-dir"),
         (["--config", "gpkg"], "KEY=VALUE"),
     ):
-        where = ("--models", toy_run.results / "models", "--tiles", tiles, "--out", tmp_path / "new")
+        where = ("--models", toy_run.results / "models", "--tiles-dir", tiles, "--out", tmp_path / "new")
         refused = run_script(SCRIPTS / "apply.py", *where, *arguments)
         assert refused.returncode == 1
         assert len(refused.stderr.splitlines()) == 1
         assert said in refused.stderr
-    for given, said in (("--models", "no models"), ("--tiles", "no such folder")):
-        paths = {"--models": toy_run.results / "models", "--tiles": tiles, given: tmp_path / "none"}
+    for given, said in (("--models", "no models"), ("--tiles-dir", "no such folder")):
+        paths = {"--models": toy_run.results / "models", "--tiles-dir": tiles, given: tmp_path / "none"}
         options = [part for pair in paths.items() for part in pair]
         refused = run_script(SCRIPTS / "apply.py", *options, "--out", tmp_path / "new")
         assert refused.returncode == 1

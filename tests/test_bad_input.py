@@ -1,5 +1,7 @@
 """Faulty input: one line names the file or key, what is wrong and what to do, and nothing has been trained by then."""
 
+import datetime
+import math
 import re
 
 import numpy as np
@@ -220,16 +222,19 @@ def test_a_file_that_vanished_is_named(raw_tile):
         ({"separat": {"low": 0.2}}, "unknown key separat; known here: .*separate"),
         ({"separate": {"lwo": 0.2}}, "unknown key separate.lwo; known here: high, low"),
         ({"train": {"final": {"epoch": 1}}}, "unknown key train.final.epoch; known here: bce, dice, epochs, lr"),
-        ({"separate": {"low": -0.1}}, r"separate.low is -0.1: .*minimum of 0.*a number from 0 to 1"),
+        ({"separate": {"low": -0.1}}, r"separate.low is -0.1: must be a number from 0 to 1"),
         ({"separate": {"low": 0.8}}, r"separate.low is 0.8: .*separate.high, 0.7"),
-        ({"split": {"folds": 1}}, "split.folds is 1: .*minimum of 2"),
+        ({"split": {"folds": 1}}, "split.folds is 1: must be a whole number from 2 to 100"),
         ({"split": {"group_pattern": "("}}, r"split.group_pattern is \"\(\": .*a regular expression"),
-        ({"model": {"decoder": "fpn"}}, "model.decoder is \"fpn\": .*'unet'"),
-        ({"train": {"lr": "1e-4"}}, r"train.lr is \"1e-4\": .*write 1.0e-4"),
+        ({"model": {"decoder": "fpn"}}, 'model.decoder is "fpn": must be unet or linknet'),
+        ({"train": {"lr": "1e-4"}}, r"train.lr is \"1e-4\": .*it is text, the number is 1.0e-4"),
         ({"sample": {"crop_px": 100}}, "sample.crop_px is 100: .*a multiple of 32"),
-        ({"prepare": {"rgb_range": [9]}}, r"prepare.rgb_range is \[9\]: .*auto, or \[low, high\]"),
-        ({"prepare": {"rgb_range": [9, 5]}}, r"prepare.rgb_range is \[9, 5\]: the second must be larger"),
-        ({"prepare": {"rgb_percentiles": [99, 1]}}, r"prepare.rgb_percentiles is \[99, 1\]: the second must be larger"),
+        ({"prepare": {"rgb_range": [9]}}, r"prepare.rgb_range is \[9\]: must be auto, or a list of 2 values"),
+        ({"prepare": {"rgb_range": [9, 5]}}, r"prepare.rgb_range is \[9.0, 5.0\]: the second must be larger"),
+        (
+            {"prepare": {"rgb_percentiles": [99, 1]}},
+            r"prepare.rgb_percentiles is \[99.0, 1.0\]: the second must be larger",
+        ),
         (
             {"separate": {"thresholds": "searched"}, "models": "m"},
             "separate.thresholds is searched: .*models.*results/tuning/chosen.json",
@@ -238,27 +243,140 @@ def test_a_file_that_vanished_is_named(raw_tile):
             {"separate": {"thresholds": "searched", "match_original": True}},
             "separate.thresholds is searched: not together with separate.match_original",
         ),
-        ({"threshold_search": {"low": []}}, r"threshold_search.low is \[\]: .*a list of numbers from 0 to 1"),
-        ({"threshold_search": {"high": [0.5, 2]}}, "threshold_search.high.1 is 2: .*maximum of 1"),
+        (
+            {"threshold_search": {"low": []}},
+            r"threshold_search.low is \[\]: must be a list of 1 to 100 values, each a number from 0 to 1",
+        ),
+        ({"threshold_search": {"high": [0.5, 2]}}, "threshold_search.high.1 is 2: must be a number from 0 to 1"),
         ({"sample": {"micro_batch": "auto"}}, "sample.micro_batch is auto: then sample.batch_size must say"),
-        ({"sample": {"micro_batch": "much"}}, 'sample.micro_batch is "much": .*a whole number from 1 on, or auto'),
+        (
+            {"sample": {"micro_batch": "much"}},
+            'sample.micro_batch is "much": must be a whole number from 1 to 4096, or auto',
+        ),
         (
             {"sample": {"batch_size": 7}},
             "sample.batch_size is 7, but sample.micro_batch x sample.gradient_accumulation is",
         ),
         ({"run": {"gpus_per_fold": 2}}, "run.gpus_per_fold is 2: sample.gradient_accumulation, 3, must be a multiple"),
-        ({"run": {"checkpoint_steps": 0}}, "run.checkpoint_steps is 0: .*a whole number from 1 on, or null"),
+        ({"run": {"checkpoint_steps": 0}}, "run.checkpoint_steps is 0: must be a whole number from 1 to .*, or null"),
         ({"predict": {"window": 256, "overlap": 128}}, "predict.overlap is 128: .*predict.window, 256"),
-        ({"outline": {"formats": ["gpkg", "shp"]}}, "outline.formats.1 is \"shp\": .*'gpkg', 'parquet', 'geojson'"),
-        ({"outline": {"regularize_m": 0}}, "outline.regularize_m is 0: .*metres above 0, or null"),
-        ({"score": {"size_bins_m2": [200, 50]}}, r"score.size_bins_m2 is \[200, 50\]: put it in ascending order"),
-        ({"score": {"rules": "last"}}, r"score.rules is \"last\": .*final or provisional"),
-        ({"warmup": None}, "warmup is null: .*'object'"),
+        (
+            {"outline": {"formats": ["gpkg", "shp"]}},
+            'outline.formats.1 is "shp": must be gpkg, parquet, geojson or cityjson',
+        ),
+        ({"outline": {"regularize_m": 0}}, "outline.regularize_m is 0: must be a number above 0, .*or null"),
+        ({"score": {"size_bins_m2": [200, 50]}}, r"score.size_bins_m2 is \[200.0, 50.0\]: put it in ascending order"),
+        ({"score": {"rules": "last"}}, r"score.rules is \"last\": must be final or provisional"),
+        ({"warmup": None}, "warmup is null: must be a mapping of the keys epochs, lr"),
     ],
 )
 def test_a_setting_at_fault_is_named_with_what_is_allowed(overlay, said):
     (line,) = fault_of(config.check, merged(CONFIG, overlay))
     assert line.startswith("configuration: ")
+    assert re.search(said, line)
+
+
+LIMITLESS = {"itself": []}
+LIMITLESS["itself"].append(LIMITLESS)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ({"train": {"lr": math.nan}}, "train.lr is NaN: must be a number above 0"),
+        ({"train": {"lr": math.inf}}, "train.lr is Infinity: must be a number above 0"),
+        ({"score": {"iou_threshold": math.nan}}, "score.iou_threshold is NaN: must be a number from 0 to 1"),
+        ({"separate": {"low": -math.inf}}, "separate.low is -Infinity: must be a number"),
+        ({"threshold_search": {"low": [0.1, math.nan]}}, "threshold_search.low.1 is NaN: must be a number from 0 to 1"),
+        ({"prepare": {"rgb_range": [0, math.inf]}}, "prepare.rgb_range.1 is Infinity: must be a number from"),
+        ({"sample": {"crop_px": 3_200_000_000}}, "sample.crop_px is 3200000000: must be a multiple of 32 from 32 to"),
+        (
+            {"sample": {"crops_per_tile": 10**9}},
+            "sample.crops_per_tile is 1000000000: must be a whole number from 1 to",
+        ),
+        ({"sample": {"border_px": 10**9}}, "sample.border_px is"),
+        ({"sample": {"micro_batch": 10**6}}, "sample.micro_batch is"),
+        ({"sample": {"gradient_accumulation": 10**9}}, "sample.gradient_accumulation is"),
+        ({"sample": {"micro_batch": "auto", "batch_size": 10**12}}, "sample.batch_size is"),
+        ({"predict": {"window": 32 * 10**9}}, "predict.window is"),
+        ({"warmup": {"epochs": 10**9}}, "warmup.epochs is"),
+        ({"train": {"final": {"epochs": 10**9}}}, "train.final.epochs is"),
+        ({"split": {"folds": 10**6}}, "split.folds is 1000000: must be a whole number from 2 to 100"),
+        ({"split": {"seed": 2**32}}, "split.seed is"),
+        ({"scenes": {"train": 1, "test": 1, "size": 10**9, "seed": 1}}, "scenes.size is"),
+        ({"run": {"gpus_per_fold": 10**9}}, "run.gpus_per_fold is"),
+        ({"run": {"tiles_per_job": 0}}, "run.tiles_per_job is 0: must be a whole number from 1"),
+        ({"run": {"checkpoint_minutes": 1e12}}, "run.checkpoint_minutes is"),
+        ({"split": {"folds": 10**5000}}, "split.folds is .*: must be a whole number from 2 to 100"),
+        ({"split": {"folds": True}}, "split.folds is true: must be a whole number"),
+        ({"separate": {"low": False}}, "separate.low is false: must be a number from 0 to 1"),
+        ({"split": {"folds": 3.0}}, "split.folds is 3.0: must be a whole number"),
+        ({"split": {"folds": "3"}}, 'split.folds is "3": .*as written it is text, the number is 3'),
+        ({"augment": {"flip": "yes please"}}, "augment.flip is .*: must be true or false"),
+        ({"augment": {"flip": 1}}, "augment.flip is 1: must be true or false"),
+        ({"model": {"encoder": "a\0b"}}, r"model.encoder is .*: must be text of one line"),
+        ({"model": {"encoder": ""}}, r'model.encoder is "": must be text'),
+        ({"model": {"encoder": "a\nb"}}, r"model.encoder is .*: must be text of one line"),
+        ({"tiles": {"train": "x" * 10_000}}, r"tiles.train is .{,100}: must be text"),
+        ({"tiles": {"train": ["a"]}}, r'tiles.train is \["a"\]: must be text'),
+        ({"models": {"folder": "m"}}, "models is .*: must be text of one line, or null"),
+        ({"split": [1, 2]}, r"split is \[1, 2\]: must be a mapping of the keys folds, seed"),
+        ({"split": {"by": datetime.date(2024, 1, 1)}}, "split.by is .*: a date is not allowed; .*put it in quotes"),
+        ({"split": {"seed": b"hello"}}, "split.seed is .*: a bytes is not allowed"),
+        ({"outline": {"formats": {"gpkg"}}}, "outline.formats is .*: a set is not allowed"),
+        ({"outline": {"formats": ["gpkg", "gpkg"]}}, "outline.formats is .*must name each format once"),
+        ({"score": {"size_bins_m2": [5, 5]}}, "score.size_bins_m2 is .*ascending order, each value once"),
+        ({1: {"folds": 3}}, "the key 1 is not text"),
+        ({"split": {None: 3}}, "the key null in split is not text"),
+        ({"split": LIMITLESS}, "split.itself.*is nested too deeply, or contains itself"),
+        ({"split": {"folds": [[[[[[[[[[[[1]]]]]]]]]]]]}}, "split.folds.*is nested too deeply"),
+        ({"tiles": {"batch": 3}}, "tiles.batch is now run.tiles_per_job"),
+        ({"separate": {"tune": True}}, "separate.tune is now separate.thresholds, configured or searched"),
+        ({"train": {"gpus": 2}}, "train.gpus is now run.gpus_per_fold"),
+        ({"checkpoint": {"minutes": 5}}, "checkpoint is now run.checkpoint_minutes and run.checkpoint_steps"),
+        ({"train": {"height_channel": "anew"}}, 'train.height_channel is "anew", which is now random'),
+    ],
+)
+def test_a_value_that_no_run_can_use_is_refused_in_one_line(overlay, said):
+    (line,) = fault_of(config.check, {**CONFIG, **{key: laid_over(key, value) for key, value in overlay.items()}})
+    assert re.search(said, line)
+    assert len(line) < 400
+
+
+def laid_over(block, value):
+    """A block of the configuration with other values; what is not a mapping takes its place."""
+    both = isinstance(value, dict) and isinstance(CONFIG.get(block), dict)
+    return merged(CONFIG[block], value) if both and value is not LIMITLESS else value
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"split: {folds: 3}\nsplit: {folds: 4}", "line 2: the key split is given twice"),
+        (b"split:\n  folds: 3\n  folds: 4", "line 3: the key folds is given twice"),
+        (b"", "is empty, but must hold blocks of settings"),
+        (b"# nothing but a comment", "is empty"),
+        (b"- split\n- model", "holds a list, but must hold blocks"),
+        (b"split", "holds a str, but must hold blocks"),
+        (b"split: [", "cannot be read"),
+        (b'model: {encoder: "\xe9"}', "not UTF-8 text"),
+        (b"split: {folds: !!python/object/apply:os.getcwd []}", "cannot be read .*tag"),
+        (b"split: {folds: !secret 3}", "cannot be read .*tag"),
+        (b"1: {folds: 3}", "line 1: a key that is not text"),
+        (b"split: {? [1, 2] : 3}", "a key that is not text"),
+        (b"split: {yes: 3}", "a key that is not text"),
+        (b"split: " + b"[" * 5000 + b"]" * 5000, "nested more than"),
+        (b"split: {by: *unknown}", "cannot be read .*alias"),
+        (b"split: {folds: " + b"9" * 5000 + b"}", "cannot be read"),
+        (b"split: {by: 2024-99-99}", "cannot be read"),
+        (b"\0", "cannot be read"),
+    ],
+)
+def test_a_file_that_holds_no_settings_is_refused_in_one_line(tmp_path, content, said):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    (line,) = fault_of(config.read_file, file)
+    assert line.startswith(f"{file}: ")
     assert re.search(said, line)
 
 

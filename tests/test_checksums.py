@@ -60,11 +60,11 @@ def file(tmp_path):
 )
 def test_each_checksum_decides_where_it_can(file, etag, details, expected):
     assert zlib.crc32(CONTENT) == 0xCBF43926
-    assert checksums.same(file, Item("key", len(CONTENT), etag), Told(**details)) is expected
+    assert checksums.matches(file, Item("key", len(CONTENT), etag), Told(**details)) is expected
 
 
 def test_another_size_is_another_file_whatever_the_checksum(file):
-    assert checksums.same(file, Item("key", 8, MD5), Told()) is False
+    assert checksums.matches(file, Item("key", 8, MD5), Told()) is False
 
 
 def test_the_etag_of_parts_worked_out_by_hand(file):
@@ -72,10 +72,10 @@ def test_the_etag_of_parts_worked_out_by_hand(file):
     expected = hashlib.md5(digests).hexdigest() + "-3"
     assert checksums.multipart_md5(file, 4) == expected
     item = Item("key", len(CONTENT), expected)
-    assert checksums.same(file, item, Told(part_bytes=4)) is True
-    assert checksums.same(file, item, Told()) is None  # no upload tool takes parts of four bytes
+    assert checksums.matches(file, item, Told(part_bytes=4)) is True
+    assert checksums.matches(file, item, Told()) is None  # no upload tool takes parts of four bytes
     file.write_bytes(b"123456780")
-    assert checksums.same(file, item, Told(part_bytes=4)) is False
+    assert checksums.matches(file, item, Told(part_bytes=4)) is False
 
 
 def test_parts_as_long_as_the_file_and_longer(file):
@@ -94,11 +94,11 @@ def test_an_upload_in_parts_is_verified(object_store, tmp_path, monkeypatch, par
         monkeypatch.setattr(store, "part_bytes", lambda item: None)
     path = tmp_path / "file"
     path.write_bytes(content)
-    assert checksums.same(path, item, store) is True
+    assert checksums.matches(path, item, store) is True
     with path.open("r+b") as stream:
         stream.seek(7 * MIB)
         stream.write(b"!")
-    assert checksums.same(path, item, store) is (False if tells else None)
+    assert checksums.matches(path, item, store) is (False if tells else None)
 
 
 def test_a_store_that_encrypts_with_a_service_or_tells_a_sha256(object_store, tmp_path):
@@ -109,6 +109,6 @@ def test_a_store_that_encrypts_with_a_service_or_tells_a_sha256(object_store, tm
     store = Store(BUCKET, object_store.url)
     kms, sha256 = store.files("kinds/")
     assert store.details(sha256)["ChecksumSHA256"]
-    assert checksums.same(path, sha256, store) is False
+    assert checksums.matches(path, sha256, store) is False
     assert store.details(kms)["ServerSideEncryption"] == "aws:kms"
-    assert checksums.same(path, kms, store) is False  # by the CRC-32 that botocore uploads along
+    assert checksums.matches(path, kms, store) is False  # by the CRC-32 that botocore uploads along

@@ -1,4 +1,4 @@
-"""A fingerprint of code changes with what the code does, and with nothing else."""
+"""The hash of a script's code changes with what the code does, and with nothing else."""
 
 import pytest
 from toy import SCRIPTS
@@ -58,8 +58,8 @@ FILES = {
 
 
 @pytest.fixture
-def print_of(tmp_path, monkeypatch):
-    """Takes the fingerprint of the files above with some of them changed."""
+def hash_of(tmp_path, monkeypatch):
+    """Compute the code hash of the files above with some of them changed."""
     made = 0
 
     def take(changes=None):
@@ -100,8 +100,8 @@ def change(name, old, new):
         {"eaves/unused.py": "print(1)\n"},
     ],
 )
-def test_what_the_code_does_not_do_changes_nothing(print_of, changes):
-    assert print_of(changes) == print_of()
+def test_what_the_code_does_not_do_changes_nothing(hash_of, changes):
+    assert hash_of(changes) == hash_of()
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_what_the_code_does_not_do_changes_nothing(print_of, changes):
         change("script.py", "tools.first(m.pi)", "vars(tools)['second']([1, 2])"),
     ],
 )
-def test_what_the_code_does_changes_the_fingerprint(print_of, changes):
-    assert print_of(changes) != print_of()
+def test_what_the_code_does_changes_the_hash(hash_of, changes):
+    assert hash_of(changes) != hash_of()
 
 
-def test_all_of_a_module_counts_where_it_is_handed_on_whole(print_of):
+def test_all_of_a_module_counts_where_it_is_handed_on_whole(hash_of):
     for use in (
         "print(vars(tools))",
         "from eaves.tools import *\nprint(second)",
@@ -140,17 +140,17 @@ def test_all_of_a_module_counts_where_it_is_handed_on_whole(print_of):
     ):
         script = {"script.py": f"from eaves import tools\n{use}\n"}
         changed = change("eaves/tools.py", "x[1]", "x[2]")
-        assert print_of(script) != print_of(script | changed), use
+        assert hash_of(script) != hash_of(script | changed), use
 
 
 def test_scripts_depend_on_the_library_they_use():
-    prints = [code_hash.code_hash(path) for path in sorted(SCRIPTS.glob("*.py"))]
-    assert len(set(prints)) == len(prints)
+    hashes = [code_hash.code_hash(path) for path in sorted(SCRIPTS.glob("*.py"))]
+    assert len(set(hashes)) == len(hashes)
     files = {
-        script: {file.stem for file, _ in code_hash.reached(SCRIPTS / script)} for script in ("train.py", "merge.py")
+        script: {file.stem for file, _ in code_hash.reachable(SCRIPTS / script)} for script in ("train.py", "merge.py")
     }
     assert {"loop", "trainer", "losses", "augment", "batch_norm", "decoders"} <= files["train.py"]
     assert not {"loop", "losses", "challenge"} & files["merge.py"]
-    used = {(file.stem, name) for file, name in code_hash.reached(SCRIPTS / "merge.py")}
+    used = {(file.stem, name) for file, name in code_hash.reachable(SCRIPTS / "merge.py")}
     assert ("geotiff", "create_raster") in used
     assert ("geotiff", "read") not in used

@@ -83,7 +83,7 @@ def faults(done):
 def test_tiles_arrive_as_tile_preparation_takes_them_and_once(download, published):
     done = download()
     assert done.returncode == 0, done.stderr
-    assert "25 files verified, 25 of them fetched" in done.stderr
+    assert "25 files verified, 25 of them downloaded" in done.stderr
     assert content(download.to) == published_for(published, "train", "test")
     there = {path.relative_to(download.to).as_posix() for path in download.to.rglob("*") if path.is_file()}
     assert there - {".download.lock"} == set(content(download.to))
@@ -91,7 +91,7 @@ def test_tiles_arrive_as_tile_preparation_takes_them_and_once(download, publishe
     assert list(discovery.find(download.to / "test", truth_needed=False)) == TILES["test"]
     times = {path: path.stat().st_mtime_ns for path in download.to.rglob("*.tif")}
     again = download()
-    assert "25 files verified, 0 of them fetched" in again.stderr
+    assert "25 files verified, 0 of them downloaded" in again.stderr
     assert times == {path: path.stat().st_mtime_ns for path in download.to.rglob("*.tif")}
 
 
@@ -139,13 +139,13 @@ def test_ctrl_c_ends_it_with_one_line_and_keeps_what_came(object_store, download
             process.send_signal(signal.SIGINT)
             said = process.stderr.read()
         assert process.returncode == 130
-    assert said.splitlines()[1:] == ["stopped; run the same command again to go on from here"]
+    assert said.splitlines()[1:] == ["stopped; run the same command again to resume"]
     assert any(sizes(download.to))
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(object_store, download, published):
     with BadLine(object_store.url, cuts=2) as line:
-        only = ("--parts", "test", "--tiles", "JAX*", "--jobs", "5")
+        only = ("--parts", "test", "--include", "JAX*", "--jobs", "5")
         done = download(*only, "--retries", "1", url=line.url)
         assert done.returncode == 0, done.stderr
     starts = {path.split("/")[-1]: [start for other, start in line.asked if other == path] for path, _ in line.asked}
@@ -156,10 +156,10 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(object_store, downl
 
 def test_a_connection_that_never_holds_is_given_up_with_what_to_do(object_store, download):
     with BadLine(object_store.url, cuts=9, piece=1_000) as line:
-        only = ("--parts", "train", "--tiles", "JAX*", "--jobs", "1")
+        only = ("--parts", "train", "--include", "JAX*", "--jobs", "1")
         (fault,) = faults(download(*only, url=line.url))
-    assert "breaks again and again" in fault
-    assert "goes on from here" in fault
+    assert "the connection broke repeatedly" in fault
+    assert "run this again to resume" in fault
     assert not content(download.to)
 
 
@@ -172,8 +172,8 @@ def test_a_file_that_is_not_the_stores_is_fetched_again(download, published, spo
     file.write_bytes(other[spoilt])
     done = download("--parts", "train")
     assert done.returncode == 0, done.stderr
-    assert f"{file}: not as on the store" in done.stderr
-    assert "1 of them fetched" in done.stderr
+    assert f"{file}: differs from the store's" in done.stderr
+    assert "1 of them downloaded" in done.stderr
     assert content(download.to) == published_for(published, "train")
 
 
@@ -199,7 +199,7 @@ def test_what_arrives_damaged_never_gets_its_name(object_store, download, publis
     with BadLine(object_store.url) as line:
         line.rot = key
         (fault,) = faults(download("--parts", "test", url=line.url))
-    assert "test/GT/JAX_Tile_005_GTI.tif: what arrives has another checksum" in fault
+    assert "test/GT/JAX_Tile_005_GTI.tif: the downloaded file does not match the store's checksum" in fault
     whole = published_for(published, "test")
     assert whole.pop("test/GT/JAX_Tile_005_GTI.tif") == held
     assert content(download.to) == whole  # the others came all the same
@@ -222,7 +222,7 @@ def test_training_tiles_need_their_truth(object_store, download):
 def test_a_few_tiles_only(download):
     assert download("--parts", "train", "--limit", "1").returncode == 0
     assert list(discovery.find(download.to / "train", truth_needed=True)) == ["A_Tile_1"]
-    assert download("--tiles", "JAX_*", "*_011").returncode == 0
+    assert download("--include", "JAX_*", "*_011").returncode == 0
     assert list(discovery.find(download.to / "train", truth_needed=True)) == ["A_Tile_1", "JAX_Tile_004"]
     assert list(discovery.find(download.to / "test", truth_needed=True)) == TILES["test"]
 
@@ -236,24 +236,24 @@ def test_a_dry_run_lists_files_and_sizes_and_writes_nothing(download, published)
     listed = {row.split()[1]: int(row.split()[0].replace(",", "")) for row in rows}
     assert listed == {str(download.to / path): len(held) for path, held in whole.items()}
     total = sum(map(len, whole.values())) / 1e6
-    assert summary == f"25 files, {total:.1f} MB; of these not here: 25 files, {total:.1f} MB"
+    assert summary == f"25 files, {total:.1f} MB; to download: 25 files, {total:.1f} MB"
     download("--parts", "test")
     train = sum(len(held) for path, held in whole.items() if path.startswith("train")) / 1e6
-    assert download("--dry-run").stdout.endswith(f"not here: 15 files, {train:.1f} MB\n")
+    assert download("--dry-run").stdout.endswith(f"to download: 15 files, {train:.1f} MB\n")
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--endpoint", "http://127.0.0.1:9"), "cannot be reached .*; connect, or name a mirror"),
+        (("--endpoint", "http://127.0.0.1:9"), "cannot be reached .*; check the network, or use a mirror"),
         (("--endpoint", "no-url"), "Invalid endpoint: no-url; check --endpoint"),
         (("--bucket", "no-such-bucket"), "no such bucket; check --bucket"),
         (("--bucket", "N/B"), "Invalid bucket name .*; check --endpoint, --bucket"),
         (("--prefix", "elsewhere"), "s3://challenge/elsewhere/01-Provisional_Train/: no tiles there; check"),
         (("--profile", "nobody"), "--profile: .*nobody.* could not be found"),
-        (("--tiles", "X_*", "Y"), r"--tiles: no tile is called X_\* or Y"),
-        (("--prefix", "private"), "access denied to a request without keys; a private bucket needs --profile"),
-        (("--to", "/dev/null/data"), "/dev/null/data: cannot be written to .*--to"),
+        (("--include", "X_*", "Y"), r"--include: no tile matches X_\* or Y"),
+        (("--prefix", "private"), "access denied to the unsigned request; a private bucket needs --profile"),
+        (("--to", "/dev/null/data"), "/dev/null/data: not writable .*--to"),
     ],
 )
 def test_every_fault_is_one_line(object_store, download, more, said):
@@ -268,7 +268,7 @@ def test_keys_are_used_where_there_are_some(object_store, download, monkeypatch)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     (fault, *_) = faults(download("--parts", "test", "--prefix", "mine", "--no-sign-request"))
-    assert "access denied to a request without keys" in fault
+    assert "access denied to the unsigned request" in fault
     assert download("--parts", "test", "--prefix", "mine").returncode == 0
     assert (download.to / "test" / "RGB" / "A_RGB.tif").read_bytes() == b"RGB"
 
@@ -277,7 +277,7 @@ def test_two_downloads_into_one_folder_are_refused(object_store, download):
     download.to.mkdir()
     with FileLock(download.to / ".download.lock"):
         (fault,) = faults(download())
-    assert "another download is going on" in fault
+    assert "another download is running" in fault
 
 
 def test_a_linked_file_of_a_cache_is_verified_and_never_written_into(download, published):
@@ -287,12 +287,12 @@ def test_a_linked_file_of_a_cache_is_verified_and_never_written_into(download, p
     shutil.move(file, cached)
     cached.chmod(0o444)
     file.symlink_to(cached)
-    assert "0 of them fetched" in download("--parts", "train").stderr
+    assert "0 of them downloaded" in download("--parts", "train").stderr
     assert file.is_symlink()
     cached.chmod(0o644)
     cached.write_bytes(b"another version")
     cached.chmod(0o444)
-    assert "1 of them fetched" in download("--parts", "train").stderr
+    assert "1 of them downloaded" in download("--parts", "train").stderr
     assert not file.is_symlink()
     assert cached.read_bytes() == b"another version"
     assert content(download.to) == published_for(published, "train")

@@ -139,7 +139,7 @@ def faults(described, rows):
         rules = [dep for dep in deps if dep.startswith("workflow/") and (PROJECT_ROOT / dep).exists()]
         known = [*inputs, *rules, "results/tuning"]
         found += [f"{name}: depends on {dep}" for dep in deps if not any(below(path, [dep]) for path in known)]
-        scripts = {script for row in mine for script in row[3]} - {"fingerprints"}
+        scripts = {script for row in mine for script in row[3]} - {"code_hashes"}
         if scripts != given.get("results/code.json", set()):
             found.append(f"{name}: forgets the code of {scripts ^ given.get('results/code.json', set())}")
         blocks = {block for row in mine for block in row[4]} & SETTINGS.keys()
@@ -161,7 +161,7 @@ def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
     before = hashes(house)
     house.change("workflow/scripts/eaves/plots/overview.py", "GAP_PX = 8", "GAP_PX = 10")
     said = house.dvc("repro")
-    assert jobs(said) == {"overview": 1, "fingerprints": 1, "provenance": 1}
+    assert jobs(said) == {"overview": 1, "code_hashes": 1, "provenance": 1}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code", "report"]
     changed = {path for path, digest in hashes(house).items() if before[path] != digest}
     assert changed == {"results/code.json", "results/overview.png", "results/provenance.json"}

@@ -62,7 +62,7 @@ def test_tiles_named_by_digits_keep_their_names(tmp_path):
     settings = json.dumps({"split": CONFIG["split"] | {"folds": 3}})
     for arguments in (
         ("catalogue.py", "--output", joined, table),
-        ("split.py", "--output", folds, "--tiles", tmp_path, "--settings", settings, table),
+        ("split.py", "--output", folds, "--tiles-dir", tmp_path, "--settings", settings, table),
     ):
         done = run_script(SCRIPTS / arguments[0], *arguments[1:])
         assert done.returncode == 0, done.stderr

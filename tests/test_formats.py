@@ -181,10 +181,10 @@ def test_labels_without_a_reference_system(tmp_path, ending):
 def test_faults_are_told_in_one_line(tmp_path):
     with pytest.raises(InputError, match=r"x\.shp: the name must end in \.gpkg, \.parquet, \.geojson, \.city\.jsonl"):
         formats.open_writer(tmp_path / "x.shp", TWO)
-    with pytest.raises(InputError, match=r"buildings\.geojson: GeoJSON is in longitude .* set it"):
+    with pytest.raises(InputError, match=r"buildings\.geojson: GeoJSON requires longitude .* set it"):
         written(tmp_path, "geojson", {"a_1": grid(None)})
     for ending in ENDINGS:
-        with pytest.raises(InputError, match=r"b_2: no coordinate reference system, while other tiles have one"):
+        with pytest.raises(InputError, match=r"b_2: no coordinate reference system, but other tiles have one"):
             written(tmp_path, ending, {"a_1": grid(), "b_2": grid(None)})
     assert not list(tmp_path.iterdir())
 

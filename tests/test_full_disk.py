@@ -273,7 +273,7 @@ def test_merging_into_a_full_disk_blames_no_input(tmp_path, small_disk):
         write_raster(tmp_path / folder / "a.tif", NOISE)
     small_disk.mount(0)
     folders = ("--predictions", tmp_path / "one", tmp_path / "other", "--folder", small_disk.folder)
-    line = tells(run_script(SCRIPTS / "merge.py", *folders, "--tiles", "a"))
+    line = tells(run_script(SCRIPTS / "merge.py", *folders, "--tile-names", "a"))
     assert line.startswith(f"error: {small_disk.folder / 'a.tif'}: cannot be written: the file system of ")
 
 

@@ -394,7 +394,7 @@ def test_tuning_looks_at_no_test_tile_and_batches_make_no_difference(toy_run, tu
     tables = []
     for tile in reversed(toy_run.tiles("train")):
         tables.append(tmp_path / f"{tile}.csv")
-        place = [results / "probabilities" / f"{tile}.tif", "--tiles", results / "tiles", "--output", tables[-1]]
+        place = [results / "probabilities" / f"{tile}.tif", "--tiles-dir", results / "tiles", "--output", tables[-1]]
         assert run_script(SCRIPTS / "tune.py", *common, *place).returncode == 0
     folds = ["--folds", results / "folds" / "folds.csv", "--folder", tmp_path]
     assert run_script(SCRIPTS / "choose.py", *common, *folds, *tables).returncode == 0

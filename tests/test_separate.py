@@ -106,7 +106,7 @@ def test_no_building_where_the_file_or_the_tile_knows_nothing(tmp_path, nodata):
     found, unknown = probabilities.read_on_tile(path, tmp_path / "tiles")
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(unknown, image[3] == NODATA)
-    labels, _ = separated("--folder", tmp_path / "out", "--tiles", tmp_path / "tiles", path)
+    labels, _ = separated("--folder", tmp_path / "out", "--tiles-dir", tmp_path / "tiles", path)
     np.testing.assert_array_equal(labels["A"], separate(expected))
 
 
@@ -156,12 +156,12 @@ def test_a_tile_on_another_grid_is_refused(tmp_path):
 def test_nothing_is_overwritten_and_every_missing_tile_named(tmp_path):
     for name in "AB":
         write_raster(tmp_path / f"{name}.tif", town())
-    done = run_script(SCRIPTS / "separate.py", "--folder", tmp_path, "--tiles", tmp_path / "tiles", tmp_path)
+    done = run_script(SCRIPTS / "separate.py", "--folder", tmp_path, "--tiles-dir", tmp_path / "tiles", tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         *(f"error: {tmp_path / name}.tif: the labels would overwrite it; give another --folder" for name in "AB"),
         *(
-            f"error: {tmp_path / 'tiles' / name}_image.tif: no such file; prepare the tile, or leave out --tiles"
+            f"error: {tmp_path / 'tiles' / name}_image.tif: no such file; prepare the tile, or leave out --tiles-dir"
             for name in "AB"
         ),
     ]

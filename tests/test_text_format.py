@@ -50,7 +50,7 @@ def test_labels_not_contiguous_in_memory(tmp_path):
 @pytest.mark.parametrize(
     ("tiles", "message"),
     [
-        ([("a", np.ones((2, 2), int)), ("a", np.ones((2, 2), int))], "tile a comes twice"),
+        ([("a", np.ones((2, 2), int)), ("a", np.ones((2, 2), int))], "tile a occurs twice"),
         ([("a", np.ones((2, 2)))], "tile a: labels are .*float64"),
         ([("a", np.ones(4, int))], r"labels are \(4,\)"),
         ([("a", np.ones((0, 4), int))], r"labels are \(0, 4\)"),
@@ -77,7 +77,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, t
         ("a\n2\n0,4\n", r"line 2: tile a: expected `width,height` in pixels, found '2'"),
         ("a\n2,0\n0,4\n", r"line 2: tile a: expected `width,height`"),
         ("a\n2,2\n", r"line 3: tile a: expected `label,run,...`, but the file ends"),
-        ("a\n2,2\n0,x\n", r"line 3: tile a: expected integers with commas between, found '0,x'"),
+        ("a\n2,2\n0,x\n", r"line 3: tile a: expected comma-separated integers, found '0,x'"),
         ("a\n2,2\n0,3,1\n", r"line 3: tile a: expected pairs .* found 3 numbers"),
         ("a\n2,2\n0,3\n", r"line 3: tile a: the runs cover 3 pixels, but 2 x 2 are 4"),
         ("a\n2,2\n0,5,1,-1\n", r"line 3: tile a: a run is not positive"),
@@ -89,7 +89,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(tmp_path, t
         ("a\n32768,32769\n0,1\n", r"line 2: .*: 32768 x 32769 are 1073774592 pixels, .* at most 1073741824"),
         ("a\n9223372036854775807,4\n0,4\n", r"line 2: .* a tile has at most 1073741824 "),
         ("{}{tile}\n2,2\n0,3\n", r"line 3: tile {}{tile}: the runs cover 3 pixels"),
-        ("a\n2,2\n0,4\na\n2,2\n0,4\n", r"line 4: tile a comes twice"),
+        ("a\n2,2\n0,4\na\n2,2\n0,4\n", r"line 4: tile a occurs twice"),
         ("a\n2,2\n0,4\n0,1\nb\n2,2\n0,4\n", r"line 4: expected the id of a tile, found '0,1'"),
     ],
 )
@@ -191,9 +191,9 @@ def test_round_trip_of_truth_in_any_order(tmp_path_factory, labels, seed):
     [
         ("a\n2,2\nOOM-MASK:0,4\n", r"line 4: tile a: expected `label,run,...`, but the file ends"),
         ("a\n2,2\nOOM-MASK:0,3\n0,4\n", r"line 3: tile a: the runs cover 3 pixels"),
-        ("a\n2,2\nOOM-MASK:0,2,2,2\n0,4\n", r"line 3: tile a: OOM-MASK: knows 0 and 1"),
+        ("a\n2,2\nOOM-MASK:0,2,2,2\n0,4\n", r"line 3: tile a: OOM-MASK: allows only 0 and 1"),
         ("a\n2,2\nOOM-MASK:\n0,4\n", r"line 3: tile a: expected `label,run,...`"),
-        ("\n", "no tiles; expected three lines each"),
+        ("\n", "no tiles; expected three lines per tile"),
     ],
 )
 def test_faulty_truth_files_are_refused_with_their_line(tmp_path, text, message):

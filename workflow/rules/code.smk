@@ -5,22 +5,22 @@ out: results/code.json
 
 
 localrules:
-    fingerprints,
+    code_hashes,
 
 
-rule fingerprints:
+rule code_hashes:
     """Hash every script's code."""
     output:
         "results/code.json",
     log:
-        "results/logs/fingerprints.log",
+        "results/logs/code_hashes.log",
     conda:
         CONDA_ENVIRONMENT
     threads: 1
     params:
         scripts=script_hashes(),
     shell:
-        'python "$SCRIPTS"/fingerprints.py --output {output:q} --log {log:q}'
+        'python "$SCRIPTS"/code_hashes.py --output {output:q} --log {log:q}'
 
 
 rule code:

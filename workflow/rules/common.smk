@@ -14,11 +14,6 @@ from snakemake.settings.types import DeploymentMethod
 # Planning creates millions of objects that stay; scanning them for garbage again and again takes a quarter of the time.
 gc.set_threshold(10_000_000)
 
-PROJECT_ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(PROJECT_ROOT / "workflow" / "scripts"))
-
-from eaves.core import config as configuration
-from eaves.core.errors import InputError
 from eaves.models.folder import find_models
 from eaves.tiles import discovery, generated
 from eaves.tiles.batches import assign_batches
@@ -110,10 +105,8 @@ try:
     TILES = check_everything()
     FOLDS = list(range(config["split"]["folds"]))
     MODELS = model_files()
-except InputError as fault:
-    # Raised any further, Snakemake would print a traceback of this file.
-    print(*(f"error: {line}" for line in str(fault).splitlines()), sep="\n", file=sys.stderr)
-    sys.exit(1)
+except InputError as _error:
+    refuse(_error)
 
 # Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and a usual share of a node per GPU.
 CLUSTER_THREADS = 4

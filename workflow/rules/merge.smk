@@ -29,7 +29,7 @@ for _batch, _members in BATCHES.items():
             code=code("merge.py"),
         shell:
             'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q}'
-            " --tiles {params.tiles:q}"
+            " --tile-names {params.tiles:q}"
 
 
 rule probabilities:

@@ -29,7 +29,7 @@ rule overview:
         tiles=SHOWN,
         code=code("overview.py"),
     shell:
-        'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q}) --tiles $(dirname {input.images[0]:q})'
+        'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
         " --log {log:q} {params.tiles:q}"
 
 

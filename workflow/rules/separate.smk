@@ -39,7 +39,7 @@ for _batch, _members in BATCHES.items():
             thresholds=as_option("--thresholds", "thresholds"),
             code=code("separate.py"),
         shell:
-            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles $(dirname {input.images[0]:q})'
+            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
             " --settings {params.settings:q} {params.thresholds} --log {log:q} {input.probabilities:q}"
 
 

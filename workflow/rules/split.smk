@@ -25,7 +25,7 @@ if not config["models"]:
             settings=settings("split"),
             code=code("split.py"),
         shell:
-            'python "$SCRIPTS"/split.py --output {output.folds:q} --tiles $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
+            'python "$SCRIPTS"/split.py --output {output.folds:q} --tiles-dir $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
             " --log {log:q} {input.tables:q}"
 
     rule folds:

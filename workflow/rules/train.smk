@@ -36,7 +36,7 @@ if not config["models"]:
             tensorboard="results/tensorboard/train-fold-{fold}",
         shell:
             # `exec` leaves no shell in between, so that a signal to stop reaches training, and training alone.
-            'exec python "$SCRIPTS"/train.py --fold {params.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
+            'exec python "$SCRIPTS"/train.py --fold {params.fold} --folds {input.folds:q} --tiles-dir {params.tiles:q}'
             " --warmup {input.warmup:q}"
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
             " --checkpoint-minutes {resources.checkpoint_minutes} --checkpoint-steps {resources.checkpoint_steps}"

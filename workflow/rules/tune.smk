@@ -32,7 +32,7 @@ if not config["models"]:
                 settings=settings("separate", "threshold_search", "score.iou_threshold", "score.rules"),
                 code=code("tune.py"),
             shell:
-                'python "$SCRIPTS"/tune.py --tiles $(dirname {input.images[0]:q}) --output {output.counts:q}'
+                'python "$SCRIPTS"/tune.py --tiles-dir $(dirname {input.images[0]:q}) --output {output.counts:q}'
                 " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
 
     rule choose:

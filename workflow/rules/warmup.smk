@@ -59,7 +59,7 @@ if not config["models"]:
             tensorboard="results/tensorboard/warmup-fold-{fold}",
         shell:
             # `exec` leaves no shell in between, so that a signal to stop reaches training, and training alone.
-            'exec python "$SCRIPTS"/warmup.py --fold {params.fold} --folds {input.folds:q} --tiles {params.tiles:q}'
+            'exec python "$SCRIPTS"/warmup.py --fold {params.fold} --folds {input.folds:q} --tiles-dir {params.tiles:q}'
             " --output {output.weights:q} --history {output.history:q} --checkpoint {params.checkpoint:q}"
             " --checkpoint-minutes {resources.checkpoint_minutes} --checkpoint-steps {resources.checkpoint_steps}"
             " --tensorboard-dir {params.tensorboard:q}"

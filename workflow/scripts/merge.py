@@ -13,7 +13,7 @@ import numpy as np
 
 def main(arguments: argparse.Namespace) -> None:
     """Merges each tile, block by block."""
-    for tile in cli.progress(arguments.tiles, "merge"):
+    for tile in cli.progress(arguments.tile_names, "merge"):
         sources = [folder / f"{tile}.tif" for folder in arguments.predictions]
         with ExitStack() as stack:
             opened = [stack.enter_context(geotiff.open_raster(path)) for path in sources]
@@ -22,12 +22,12 @@ def main(arguments: argparse.Namespace) -> None:
             for _, window in out.block_windows(1):
                 total = sum(dataset.read(1, window=window).astype(np.float64) for dataset in opened)
                 out.write(probabilities.rounded(total / len(opened)), 1, window=window)
-    cli.LOG.info("merged %d tiles of %d folds", len(arguments.tiles), len(arguments.predictions))
+    cli.LOG.info("merged %d tiles of %d folds", len(arguments.tile_names), len(arguments.predictions))
 
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="a folder per fold")
     parser.add_argument("--folder", type=Path, required=True, help="where the means go")
-    parser.add_argument("--tiles", nargs="+", required=True, help="names of the tiles")
+    parser.add_argument("--tile-names", nargs="+", required=True, help="names of the tiles")
     cli.run(main, parser.parse_args())

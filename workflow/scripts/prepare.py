@@ -1,6 +1,6 @@
-"""Prepares a batch of tiles: checks the raw files and writes image, truth and a table with one row per tile.
+"""Prepare a batch of tiles: check the raw files and write image, truth and a table with one row per tile.
 
-Every tile of the batch is looked at, and every fault found is told, before the script gives up.
+All tiles of the batch are checked and all errors reported before the script fails.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prepares each tile; faults are gathered."""
+    """Prepare each tile, collecting errors."""
     block = config.section(arguments.settings, "prepare")["prepare"]
     files = {
         given.pop("tile"): TileFiles(**{kind: Path(path) for kind, path in given.items()})
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
             rows.append({"tile": tile, "set": arguments.set} | asdict(prepare(files[tile], image, truth, block)))
         except InputError as fault:
             faults.append(str(fault))
-            if isinstance(fault, WriteError):  # the others would say the same
+            if isinstance(fault, WriteError):  # the other tiles would fail for the same reason
                 break
     if faults:
         raise InputError("\n".join(faults))
@@ -49,8 +49,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--files", required=True, help='JSON: [{"tile": name, "rgb": path, "dsm": .., "dtm": .., "gti": ..}]'
     )
-    parser.add_argument("--set", required=True, choices=("train", "test"), help="what the tiles are for")
-    parser.add_argument("--folder", type=Path, required=True, help="where the prepared tiles go")
-    parser.add_argument("--table", type=Path, required=True, help="the table to write")
+    parser.add_argument("--set", required=True, choices=("train", "test"), help="set of the tiles")
+    parser.add_argument("--folder", type=Path, required=True, help="folder to write the prepared tiles to")
+    parser.add_argument("--table", type=Path, required=True, help="table to write, .csv")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     cli.run(main, parser.parse_args())

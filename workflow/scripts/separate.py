@@ -1,7 +1,7 @@
 """Separates probabilities into single buildings: a GeoTIFF of labels 1..n for each raster of probabilities.
 
 Works on what the pipeline makes and on any GeoTIFFs of one band, floating point within 0..1; 0 is where a file declares
-nodata. With --tiles there is no building where the prepared tile <tile>_image.tif knows no height.
+nodata. With --tiles-dir there is no building where the prepared tile <tile>_image.tif knows no height.
 
   python workflow/scripts/separate.py --folder labels --csv labels.csv my/probabilities
   python workflow/scripts/separate.py --folder labels --low 0.35 --min-seed-px 60 --scale 255 one.tif other.tif
@@ -32,11 +32,11 @@ def main(arguments: argparse.Namespace) -> None:
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = resolve_thresholds(block, arguments.thresholds, **given)
     found = probabilities.find(arguments.probabilities)
-    check_places(found, arguments.folder, arguments.tiles)
+    check_places(found, arguments.folder, arguments.tiles_dir)
     rows = []
     for path in cli.progress(found, "separate"):
-        if arguments.tiles:
-            probability, _ = probabilities.read_on_tile(path, arguments.tiles, arguments.scale)
+        if arguments.tiles_dir:
+            probability, _ = probabilities.read_on_tile(path, arguments.tiles_dir, arguments.scale)
         else:
             probability = probabilities.read(path, arguments.scale)
         labels, grid = separate(probability, **values), geotiff.grid(path)
@@ -67,7 +67,7 @@ def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
     ]
     images = [tiles / f"{path.stem}_image.tif" for path in found] if tiles else []
     faults += [
-        f"{image}: no such file; prepare the tile, or leave out --tiles" for image in images if not image.exists()
+        f"{image}: no such file; prepare the tile, or leave out --tiles-dir" for image in images if not image.exists()
     ]
     if faults:
         raise InputError("\n".join(faults))
@@ -96,7 +96,7 @@ def summary(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, Any]:
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where the labels go, <tile>.tif, int32")
-    parser.add_argument("--tiles", type=Path, help="folder of the prepared tiles, <tile>_image.tif")
+    parser.add_argument("--tiles-dir", type=Path, help="folder of the prepared tiles, <tile>_image.tif")
     parser.add_argument("--low", type=float, help="probability above which there may be building")
     parser.add_argument("--high", type=float, help="probability above which there is a building's core")
     parser.add_argument("--min-seed-px", type=int, help="a core has at least this many pixels")

@@ -1,4 +1,4 @@
-"""Assigns each training tile to the fold that holds it out, and notes the hash of its prepared files."""
+"""Assign each training tile to the fold that holds it out, and record the hash of its prepared files."""
 
 import argparse
 from hashlib import sha256
@@ -15,12 +15,12 @@ import pandas as pd
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Reads the tables, assigns the tiles, writes folds.csv."""
+    """Read the tables, assign the tiles, write folds.csv."""
     block = config.section(arguments.settings, "split")["split"]
     table = pd.concat([read_table(path) for path in arguments.tables]).sort_values("tile")
     centres = None
     if block["by"] == "blocks":
-        centres = np.array([centre(arguments.tiles / f"{tile}_image.tif") for tile in table["tile"]])
+        centres = np.array([centre(arguments.tiles_dir / f"{tile}_image.tif") for tile in table["tile"]])
     fold = assign(
         list(table["tile"]),
         block["folds"],
@@ -40,15 +40,15 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def centre(path: Path) -> tuple[float, float]:
-    """The middle of a tile, in its CRS."""
+    """Return the centre of a tile, in its CRS."""
     grid = geotiff.grid(path)
     return grid["transform"] @ (grid["width"] / 2, grid["height"] / 2)
 
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="folds.csv")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--output", type=Path, required=True, help="table to write, folds.csv")
+    parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    parser.add_argument("tables", type=Path, nargs="+", help="tables of the training tiles that prepare.py wrote")
+    parser.add_argument("tables", type=Path, nargs="+", help="tables of the training tiles, written by prepare.py")
     cli.run(main, parser.parse_args())

@@ -1,4 +1,4 @@
-"""Tells what a run came to: what was found, the scores where there is truth, and where the results are."""
+"""Summarize a run: the number of buildings, the scores if there is truth, and the paths of the results."""
 
 import argparse
 import json
@@ -31,33 +31,31 @@ WIDTH = 24
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print what is there, a line each; a result that is missing is named and takes nothing else away."""
+    """Print a line for each result; missing results are reported, and do not prevent the rest."""
     results = arguments.results
     if not (results / OUTLINES).exists():
-        raise InputError(f"{results / OUTLINES}: not there: the run has not come so far; the errors above say why")
+        raise InputError(f"{results / OUTLINES}: missing: the run did not get this far; see the errors above")
     print()
-    print(f"{'found':<{WIDTH}}{found(results)}")
+    print(f"{'found':<{WIDTH}}{count_buildings(results)}")
     figures = read_scores(results / "scores" / "scores.json")
     scored = [group for group in GROUPS if figures.get(group, {}).get("tiles")]
     for group in scored:
         for line in score_lines(GROUPS[group], figures[group]):
             print(line)
     if not scored:
-        print(f"{'scores':<{WIDTH}}none: there is no truth beside the tiles to compare with")
+        print(f"{'scores':<{WIDTH}}none: the tiles have no truth")
     for name, (place, about) in PLACES.items():
         if name == "scores" and not scored:
             continue
         path = results / place
-        said = (
-            f"{path}{f'  ({about})' if about else ''}" if path.exists() else f"{path} is missing: see the errors above"
-        )
-        print(f"{name:<{WIDTH}}{said}")
+        status = f"  ({about})" if about else ""
+        print(f"{name:<{WIDTH}}{path}{status if path.exists() else ' is missing: see the errors above'}")
     for note in notes(arguments.models) if arguments.models else []:
         print(f"{'note':<{WIDTH}}{note}")
 
 
-def found(results: Path) -> str:
-    """How many buildings were outlined on how many tiles, and how large they are together."""
+def count_buildings(results: Path) -> str:
+    """Describe how many buildings were outlined on how many tiles, and their total area."""
     path = results / OUTLINES
     layers = [name for name, _ in pyogrio.list_layers(path)]
     areas = [pyogrio.read_dataframe(path, layer=name, columns=["area_m2"], read_geometry=False) for name in layers]
@@ -70,12 +68,12 @@ def found(results: Path) -> str:
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """The figures; none where they are not there."""
+    """Read the scores; empty if the file does not exist."""
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def score_lines(name: str, row: dict[str, Any]) -> list[str]:
-    """The figures of a set of tiles in two lines."""
+    """Format the scores of a set of tiles in two lines."""
     first = f"{name + ' F-score':<{WIDTH}}{row['f_score']:.4f}  "
     first += f"(precision {row['precision']:.3f}, recall {row['recall']:.3f}, {row['tiles']} tiles)"
     known = [f"{word} {row[key]:.3f}" for key, word in FIGURES.items() if row[key] is not None]
@@ -83,19 +81,23 @@ def score_lines(name: str, row: dict[str, Any]) -> list[str]:
 
 
 def notes(models: Path) -> list[str]:
-    """What is to be known of the models' origin."""
-    from eaves.models.files import read_recipe  # brings torch in, which takes seconds
+    """Return warnings about what the models were trained on."""
+    from eaves.models.files import read_recipe  # imports torch, which takes seconds
 
     recipes = [read_recipe(path) for path in sorted(models.glob("*.safetensors"))]
     generated = [recipe.get("tiles", {}).get("generated", 0) for recipe in recipes]
     if not any(generated):
         return []
-    return ["the models were trained on generated towns: expect misses and trees on real tiles"]
+    return ["the models were trained on generated towns: on real tiles, expect misses and trees taken for buildings"]
 
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("results", type=Path, nargs="?", default=Path("results"), help="default: results")
-    parser.add_argument("--models", type=Path, help="folder of the models applied: tells what they were trained on")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `summary.py | head` ends without a word
+    parser.add_argument(
+        "results", type=Path, nargs="?", default=Path("results"), help="folder of the results (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--models", type=Path, help="folder of the models applied, to warn about what they were trained on"
+    )
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `summary.py | head` ends silently
     cli.run(main, parser.parse_args())

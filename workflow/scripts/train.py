@@ -1,4 +1,4 @@
-"""Trains one fold's network on RGB and height, starting from its warm-up: main, decay and final phase."""
+"""Train one fold's network on RGB and height, starting from its warm-up: main, decay and final phase."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from eaves.training.job import Phase
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Trains the three phases; the best epoch of the last is kept."""
+    """Train the three phases; the best epoch of the last one is kept."""
     blocks = config.section(arguments.settings, *BLOCKS, "train")
     block = blocks["train"]
     loss = {"bce": block["bce"], "dice": block["dice"]}

@@ -2,7 +2,7 @@
 
 The probabilities must be out of fold: by models that have not seen the tile. choose.py takes the tables from here.
 
-  python workflow/scripts/tune.py --tiles results/tiles --output counts.csv results/probabilities/*_train_*.tif
+  python workflow/scripts/tune.py --tiles-dir results/tiles --output counts.csv results/probabilities/*_train_*.tif
 """
 
 import argparse
@@ -29,8 +29,8 @@ def main(arguments: argparse.Namespace) -> None:
     found = probabilities.find(arguments.probabilities)
     with atomic_write(arguments.output) as temporary:
         for number, path in enumerate(cli.progress(found, "tune")):
-            probability, unknown = probabilities.read_on_tile(path, arguments.tiles)
-            truth = TruthSide(geotiff.read(arguments.tiles / f"{path.stem}_truth.tif"), unknown)
+            probability, unknown = probabilities.read_on_tile(path, arguments.tiles_dir)
+            truth = TruthSide(geotiff.read(arguments.tiles_dir / f"{path.stem}_truth.tif"), unknown)
             counts = count_outcomes(probability, truth, searched, rules)
             table = columns.assign(**dict(zip(COUNTS, counts.T, strict=True)))
             table.insert(0, "tile", path.stem)
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles, with their truth")
+    parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles, with their truth")
     parser.add_argument("--output", type=Path, required=True, help="a row per tile and combination, .csv")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
     parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")

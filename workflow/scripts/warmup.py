@@ -1,4 +1,4 @@
-"""Trains one fold's network on RGB alone, so that encoder and decoder fit each other before heights come in."""
+"""Train one fold's network on RGB alone, so that the decoder adapts to the encoder before heights are added."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from eaves.training.job import Phase
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Trains the warm-up's one phase."""
+    """Train the single phase of the warm-up."""
     blocks = config.section(arguments.settings, *BLOCKS, "warmup")
     block = blocks["warmup"]
     phases = [Phase("warmup", block["epochs"], block["lr"], block["bce"], block["dice"])]

@@ -1,28 +1,29 @@
-"""Average precision, and the curve of precision over recall that it is the area under, as COCO defines them."""
+"""Average precision and the precision-recall curve it summarizes, as COCO defines them."""
 
 import numpy as np
 
 from eaves.metrics.matching import Matches
 
 RECALLS = np.linspace(0, 1, 101)
-"""Where the curve is read off: COCO's 101 points."""
+"""COCO's 101 recall values at which the curve is sampled."""
 
 
 def average_precision(matches: Matches, threshold: float, boundary: bool = False) -> float | None:
-    """Average the precision over 101 recalls, at one IoU threshold.
+    """Return the mean precision over 101 recall values, at one IoU threshold.
 
-    The predictions of all tiles come in one order, the most confident first, and there is no limit on their number
-    (COCO's is 100 an image). On equal confidence the order of the tiles and ids decides.
+    The predictions of all tiles are ranked together, the most confident first, without a limit on their number (COCO
+    takes 100 per image). Among equal confidences, the order of tiles and ids decides.
 
     Args:
-        matches: of one tile or several.
-        threshold: 0.5..1.
-        boundary: Boundary AP: a match needs this boundary IoU as well as this IoU (Cheng et al., CVPR 2021, sec. 5).
+        matches: Matches of one tile or several.
+        threshold: IoU threshold, 0.5..1.
+        boundary: Compute boundary AP: a match must reach the threshold in boundary IoU as well as in IoU (Cheng et al.,
+            CVPR 2021, sec. 5).
 
     Returns:
-        0..1, or None where no certain building is there to be found or a confidence is not known.
+        0..1, or None if there is no certain truth building or a confidence is unknown.
 
-    Source: Lin et al., Microsoft COCO, ECCV 2014; pycocotools' `COCOeval.accumulate` gives the same figure.
+    Source: Lin et al., Microsoft COCO, ECCV 2014; pycocotools' `COCOeval.accumulate` returns the same value.
     """
     if matches.truth_iou.size == 0 or np.isnan(matches.confidence).any():
         return None
@@ -31,12 +32,12 @@ def average_precision(matches: Matches, threshold: float, boundary: bool = False
 
 
 def curve(matches: Matches, threshold: float, boundary: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read precision and confidence off the curve at 101 recalls; args as in `average_precision`.
+    """Sample precision and confidence at 101 recall values; arguments as for `average_precision`.
 
     Returns:
-        recall: (101,) 0, 0.01, ..., 1.
-        precision: (101,) the best precision at this recall or a higher one; 0 where the recall is not reached.
-        confidence: (101,) of the least confident prediction taken for this recall; NaN where it is not reached.
+        recall: (101,) float64: 0, 0.01, ..., 1.
+        precision: (101,) float64, highest precision at this recall or above; 0 where the recall is not reached.
+        confidence: (101,) float64, lowest confidence needed for this recall; NaN where it is not reached.
     """
     iou = np.minimum(matches.iou, matches.boundary_iou) if boundary else matches.iou
     right = iou >= threshold

@@ -1,4 +1,4 @@
-"""Boundary IoU: how well outlines agree, measured near the outlines only, where IoU looks at whole buildings."""
+"""Boundary IoU: the agreement of two buildings near their outlines, which IoU hardly shows for large buildings."""
 
 import numpy as np
 
@@ -15,24 +15,24 @@ def boundary_iou(
     distance_px: int,
     out_of_map: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Measure the boundary IoU of pairs of a true and a predicted building.
+    """Return the boundary IoU of pairs of a true and a predicted building.
 
-    A building's boundary region is its pixels within a distance of its outline: those that are lost when the building
-    is eroded by a 3 x 3 square as many times as the distance has pixels, the tile's edge being an outline too. The
-    boundary IoU is the IoU of the two regions (Cheng, Girshick, Dollár, Berg and Kirillov, Boundary IoU, CVPR 2021,
-    eq. 2, and their `mask_to_boundary`).
+    The boundary region of a building consists of its pixels within a distance of its outline, that is, those removed
+    when it is eroded `distance_px` times by a 3 x 3 square; the tile's edge counts as an outline, too. The boundary IoU
+    is the IoU of the two regions (Cheng, Girshick, Dollár, Berg and Kirillov, Boundary IoU, CVPR 2021, eq. 2, and their
+    `mask_to_boundary`).
 
-    Cheng et al. give the distance as a share of the image's diagonal, 0.02. On a tile of 2048 px at 0.5 m that is
-    58 px = 29 m, wider than houses, and it depends on how an area is cut into tiles; so ours is in metres on the ground
-    (`score.boundary_m`). 2 m is 4 px there, a share of 0.0014.
+    Cheng et al. set the distance to 0.02 of the image's diagonal. On a tile of 2048 px at 0.5 m that is 58 px = 29 m,
+    wider than a house, and it depends on how an area is divided into tiles. Here it is in metres on the ground
+    (`score.boundary_m`): 2 m are 4 px on such a tile, 0.0014 of its diagonal.
 
     Args:
         truth: (H, W) integer ids.
         solution: (H, W) integer ids.
-        overlaps: of the two.
-        pairs: (p,) positions of pairs in `overlaps`.
-        distance_px: 1 or more.
-        out_of_map: (H, W) bool or None; cut out of both sides first.
+        overlaps: Overlaps of the two rasters.
+        pairs: (p,) integer, positions of the pairs in `overlaps`.
+        distance_px: Distance from the outline in pixels, 1 or more.
+        out_of_map: (H, W) bool, pixels to remove from both sides first; or None.
 
     Returns:
         (p,) float64, 0..1.
@@ -40,7 +40,7 @@ def boundary_iou(
     if out_of_map is not None and out_of_map.any():
         truth, solution = (np.where(out_of_map, np.zeros((), side.dtype), side) for side in (truth, solution))
     near = count_overlaps(boundary_regions(truth, distance_px), boundary_regions(solution, distance_px))
-    # Each building has a boundary, so that both sides have their ids, in the same order, where any pixel is visible.
+    # Every building has boundary pixels, so all ids with visible pixels are in `near`, in the same order.
     truth_at = np.searchsorted(near.truth_ids, overlaps.truth_ids[overlaps.pair_truth[pairs]])
     solution_at = np.searchsorted(near.solution_ids, overlaps.solution_ids[overlaps.pair_solution[pairs]])
     n = max(near.truth_ids.size, 1)
@@ -52,18 +52,18 @@ def boundary_iou(
 
 
 def boundary_regions(labels: np.ndarray, distance_px: int) -> np.ndarray:
-    """Keep the pixels of each building that are near its outline.
+    """Keep only the pixels of each building that are near its outline.
 
-    How it works: a pixel is inside where the square of 2 * distance_px + 1 pixels around it holds its own label alone.
-    Along a row that is where its run goes on long enough to both sides; down the columns, where so many such pixels of
-    one label lie above each other. One pass does both.
+    How it works: a pixel is interior if the square of 2 * distance_px + 1 pixels around it contains only its own label.
+    Within a row, the run of its label must extend far enough to both sides; within a column, enough such pixels of the
+    same label must lie above and below each other. A single pass checks both.
 
     Args:
         labels: (H, W) integer ids, 0 is ground.
-        distance_px: 1 or more.
+        distance_px: Distance from the outline in pixels, 1 or more.
 
     Returns:
-        (H, W), the ids within the distance of the outline, else 0.
+        (H, W), type of `labels`: the id within the distance of the outline, 0 elsewhere.
     """
     labels = check_ids("labels", labels)
     regions = labels.copy()
@@ -75,8 +75,8 @@ def boundary_regions(labels: np.ndarray, distance_px: int) -> np.ndarray:
 def _clear_inside(labels: np.ndarray, regions: np.ndarray, distance_px: int) -> None:
     height, width = labels.shape
     side = 2 * distance_px + 1
-    above = np.zeros(width, labels.dtype)  # label of the row above where it is inside its run, else 0
-    rows = np.zeros(width, np.int32)  # how many rows of this label are inside their runs, up to here
+    above = np.zeros(width, labels.dtype)  # label of the row above if interior to its run, else 0
+    rows = np.zeros(width, np.int32)  # number of consecutive rows of this label, interior to their runs
     for row in range(height):
         start = 0
         while start < width:

@@ -1,16 +1,17 @@
-"""Scores a tile's buildings exactly as the Urban 3D Challenge did: true and false positives at an IoU threshold.
+"""Score a tile's buildings exactly as the Urban 3D Challenge did: true and false positives at an IoU threshold.
 
-The rules are those observed of the challenge's own scorer (version 1.1), oddities included:
+The rules reproduce the observed behaviour of the challenge's own scorer (version 1.1), including its peculiarities:
 
-1. Predictions are taken in ascending label order. Each takes the still unmatched truth building with the highest
-   IoU (on a tie the lower label) and is a match if that is strictly above the threshold.
-2. A prediction that is not 4-connected is skipped: neither a true nor a false positive.
-3. Truth pixels out of the map (no height data) count in neither intersection nor union; predicted pixels there
-   still count in the union.
+1. Predictions are processed in ascending order of their labels. Each is compared with the still unmatched truth
+   building of the highest IoU (on a tie, the one with the lower label) and matches it if the IoU is strictly above the
+   threshold.
+2. A prediction that is not 4-connected is skipped: it is neither a true nor a false positive.
+3. Truth pixels out of the map (without height data) count in neither intersection nor union; predicted pixels there
+   do count in the union.
 4. A truth building with fewer than 100 visible pixels that touches the tile's edge or the out-of-map area becomes
-   uncertain. An uncertain building counts as nothing, matched or not, and so does the prediction it is matched with.
-5. Without any truth every prediction is a false positive, and without any prediction every truth building a false
-   negative, uncertain ones included. Without either the tile is not scored.
+   uncertain. An uncertain building is not counted, whether it is matched or not, nor is a prediction matched with it.
+5. If a tile has no truth buildings, every prediction is a false positive; if it has no predictions, every truth
+   building is a false negative, including uncertain ones. A tile with neither is not scored.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ from eaves.core.jit import compiled
 from eaves.labels.overlaps import Overlaps, count_overlaps
 
 MIN_VISIBLE_PX = 100
-"""Truth buildings cut off by the end of the map count only from this size on (the challenge's rule)."""
+"""Truth buildings cut off by the end of the map are uncertain below this size (the challenge's rule)."""
 
 OUTCOMES = np.array(["ignored", "tp", "fp", "fn"], dtype=object)
 IGNORED, TP, FP, FN = range(4)
@@ -33,7 +34,7 @@ IGNORED, TP, FP, FN = range(4)
 
 @dataclass(frozen=True)
 class TileScore:
-    """What the challenge counts on one tile."""
+    """The challenge's counts on one tile."""
 
     tp: int
     fp: int
@@ -41,17 +42,17 @@ class TileScore:
 
     @property
     def precision(self) -> float:
-        """Share of the counted predictions that are right, 0 where none is."""
+        """Share of the counted predictions that are correct; 0 without a true positive."""
         return self.tp / (self.tp + self.fp) if self.tp else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of the counted truth buildings that were found, 0 where none was."""
+        """Share of the counted truth buildings that were found; 0 without a true positive."""
         return self.tp / (self.tp + self.fn) if self.tp else 0.0
 
     @property
     def f_score(self) -> float:
-        """Harmonic mean of precision and recall, 0 without a true positive."""
+        """Harmonic mean of precision and recall; 0 without a true positive."""
         return 2 * self.precision * self.recall / (self.precision + self.recall) if self.tp else 0.0
 
 
@@ -66,14 +67,14 @@ def score_tile(
 
     Args:
         truth: (H, W) integer instance ids; 0 is ground, a negative id an uncertain building.
-        solution: (H, W) integer instance ids, 0 is ground. They may be sparse.
-        out_of_map: (H, W) bool, True where there is no height data; None where there is some everywhere.
+        solution: (H, W) integer instance ids, 0 is ground. They need not be consecutive.
+        out_of_map: (H, W) bool, True where there is no height data; None if there is data everywhere.
         iou_threshold: A match needs an IoU strictly above this.
-        large_uncertain: The rule of the final test: an uncertain building may be matched any number of times, and
-            its overlap is the share of the prediction that lies on it, in place of IoU.
+        large_uncertain: Apply the rule of the final test: an uncertain building may be matched any number of times, and
+            its overlap is measured as the share of the prediction that lies on it, instead of the IoU.
 
     Returns:
-        The counts, or None where neither side has a building (the tile is then not scored).
+        The counts, or None if neither side has a building (the tile is then not scored).
 
     Raises:
         InputError: The rasters differ in shape, are not integer, or the solution has negative ids.
@@ -82,7 +83,7 @@ def score_tile(
 
 
 def score_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> TileScore | None:
-    """Count as `score_tile` does, where the overlaps are known already (see `compare`)."""
+    """Return the result of `score_tile` for overlaps that were computed before (see `compare`)."""
     if overlaps.truth_ids.size == 0 and overlaps.solution_ids.size == 0:
         return None
     _, truth_outcome, solution_outcome = _match_greedily(overlaps, iou_threshold, large_uncertain)
@@ -100,22 +101,22 @@ def match_buildings(
     iou_threshold: float = 0.45,
     large_uncertain: bool = False,
 ) -> pd.DataFrame:
-    """Say of each building on one tile what became of it; the counts of `score_tile` add up from these rows.
+    """Return the outcome of each building on one tile; the counts of `score_tile` are sums over these rows.
 
-    Args and raised errors are those of `score_tile`.
+    Arguments and raised errors are those of `score_tile`.
 
     Returns:
         One row per building, truth first, each side by ascending id, with the columns
-        `side` ("truth" or "solution"), `id`, `area_px` (of a truth building: the visible pixels),
-        `partner` (id of the matched building of the other side, 0 where there is none),
-        `iou` (overlap with the partner or, where there is none, the largest with any building) and
+        `side` ("truth" or "solution"), `id`, `area_px` (visible pixels only for a truth building),
+        `partner` (id of the matched building of the other side, 0 if there is none),
+        `iou` (overlap with the partner or, without one, the largest overlap with any building) and
         `outcome` ("tp", "fp", "fn", or "ignored": uncertain, matched with an uncertain one, or not 4-connected).
     """
     return match_overlaps(compare(truth, solution, out_of_map), iou_threshold, large_uncertain)
 
 
 def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> pd.DataFrame:
-    """Make the table of `match_buildings`, where the overlaps are known already (see `compare`)."""
+    """Return the result of `match_buildings` for overlaps that were computed before (see `compare`)."""
     partner, truth_outcome, solution_outcome = _match_greedily(overlaps, iou_threshold, large_uncertain)
     measure = _measure(overlaps, large_uncertain)
     sides = []
@@ -130,7 +131,7 @@ def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncert
         np.maximum.at(iou, own, measure)
         matched = partner[overlaps.pair_solution] == overlaps.pair_truth
         partner_ids = np.zeros(ids.size, np.int64)
-        # Only an uncertain building can have several partners; reversed, the first of them stays.
+        # Only an uncertain building can have several partners; in reversed order, the first of them is kept.
         partner_ids[own[matched][::-1]] = other_ids[other[matched][::-1]]
         iou[own[matched][::-1]] = measure[matched][::-1]
         sides.append(
@@ -149,7 +150,7 @@ def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncert
 
 
 def challenge_rules(block: dict[str, Any]) -> dict[str, Any]:
-    """Turns `iou_threshold` and `rules` of the configuration's block `score` into the arguments of `score_tile`.
+    """Convert `iou_threshold` and `rules` of the configuration's block `score` to arguments of `score_tile`.
 
     Example:
         >>> challenge_rules({"iou_threshold": 0.45, "rules": "provisional", "boundary_m": 2.0})
@@ -159,10 +160,10 @@ def challenge_rules(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def overall(scores: Iterable[TileScore | None]) -> float:
-    """Average the F-scores of the scored tiles, 0..1; the challenge published a million times this.
+    """Return the mean F-score of the scored tiles, 0..1; the challenge published this times a million.
 
     Args:
-        scores: One per tile, None where the tile is not scored.
+        scores: One per tile, None for a tile that is not scored.
 
     Raises:
         InputError: No tile is scored.
@@ -174,7 +175,7 @@ def overall(scores: Iterable[TileScore | None]) -> float:
 
 
 def compare(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None = None) -> Overlaps:
-    """Count the overlaps that every score of a tile is made of; args and raised errors are those of `score_tile`."""
+    """Compute the overlaps on which all scores of a tile are based; arguments and errors are those of `score_tile`."""
     overlaps = count_overlaps(truth, solution, out_of_map)
     if overlaps.solution_ids.size and overlaps.solution_ids[0] < 0:
         raise InputError(f"the solution has the negative id {overlaps.solution_ids[0]}; only truth may be uncertain")
@@ -182,7 +183,7 @@ def compare(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | No
 
 
 def find_uncertain(overlaps: Overlaps) -> np.ndarray:
-    """Tell which truth buildings are uncertain: by a negative id, or cut off to fewer than 100 px. (n,) bool."""
+    """Return which truth buildings are uncertain: negative id, or cut off to fewer than 100 px. (n,) bool."""
     return (overlaps.truth_ids < 0) | (overlaps.truth_cut_off & (overlaps.truth_px < MIN_VISIBLE_PX))
 
 
@@ -197,7 +198,7 @@ def _measure(overlaps: Overlaps, large_uncertain: bool) -> np.ndarray:
 def _match_greedily(
     overlaps: Overlaps, iou_threshold: float, large_uncertain: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Match greedily; return each prediction's partner (position in truth_ids, -1: none) and both sides' outcomes."""
+    """Return each prediction's partner (position in truth_ids, -1 for none), and the outcomes of truth and solution."""
     partner = np.full(overlaps.solution_ids.size, -1)
     truth_outcome = np.full(overlaps.truth_ids.size, FN)
     solution_outcome = np.full(overlaps.solution_ids.size, FP)
@@ -223,7 +224,7 @@ def _match_greedily(
 
 @compiled
 def _match(predicted: np.ndarray, building: np.ndarray, inexhaustible: np.ndarray, partner: np.ndarray) -> None:
-    """Give each prediction its first candidate that is still free; candidates come best first, in `partner`'s order."""
+    """Assign each prediction its best candidate that is still free, in place; the candidates are sorted accordingly."""
     taken = np.zeros(inexhaustible.size, np.bool_)
     for pair in range(predicted.size):
         if partner[predicted[pair]] < 0 and not taken[building[pair]]:

@@ -1,4 +1,4 @@
-"""Makes figures of measured tiles: of a single one, of a group of tiles, or of all."""
+"""Compute the figures of one measured tile, of a group of tiles, or of all tiles."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,11 +13,11 @@ from eaves.metrics.pixels import Pixels
 
 DIGITS = 6
 CURVE_THRESHOLDS = (0.5, 0.75)
-"""IoU thresholds of the curves that are written: COCO's AP50 and AP75."""
+"""IoU thresholds at which precision-recall curves are written: those of COCO's AP50 and AP75."""
 MIN_CONFIDENCES = (0.0, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-"""Confidences below which buildings are left out, to see what that does to precision and recall."""
+"""Values of the minimum confidence for which precision and recall are reported."""
 
-# The columns of the tables whose rows are made here.
+# Columns of the tables whose rows are computed here.
 _COUNTED = ("tp", "fp", "fn", "precision", "recall", "f_score")
 BY_IOU = ("iou", *_COUNTED, "panoptic_quality")
 BY_SIZE = ("from_m2", "to_m2", *_COUNTED)
@@ -26,7 +26,7 @@ CURVE = ("iou", "recall", "precision", "confidence")
 
 
 def pool(parts: Iterable[TileMeasures]) -> TileMeasures:
-    """Put the buildings and pixels of several tiles together, in the order given."""
+    """Combine the measurements of several tiles, in the given order."""
     parts = list(parts)
     return TileMeasures(
         matches=concatenate_matches([part.matches for part in parts]),
@@ -37,14 +37,14 @@ def pool(parts: Iterable[TileMeasures]) -> TileMeasures:
 
 
 def figures(measured: TileMeasures) -> dict[str, float | int | None]:
-    """Compute the figures of one tile, or of several that were pooled.
+    """Compute the figures of one tile, or of several pooled tiles.
 
     Returns:
-        `average_precision`: COCO's AP, the mean over IoU 0.50:0.05:0.95; `_50`, `_75`: at one threshold;
-        `boundary_average_precision`: the same with the boundary IoU; `mean_f_score`: mean of F over the thresholds;
+        `average_precision`: COCO's AP, the mean over IoU 0.50:0.05:0.95; `average_precision_50` and `_75`: at that IoU;
+        `boundary_average_precision`: AP with boundary IoU; `mean_f_score`: mean F-score over the same thresholds;
         `panoptic_quality`, `segmentation_quality`, `recognition_quality` at IoU 0.5;
         `boundary_iou`: mean over the matches at IoU 0.5; `pixel_f_score`, `pixel_iou`; `merged`, `split`: counts.
-        None where a figure is not defined: nothing to find, or no confidence for average precision.
+        None if a figure is undefined, because there is no building or, for average precision, no confidence.
     """
     matches = measured.matches
     at_half = count(matches, LOWEST_IOU)
@@ -68,7 +68,7 @@ def figures(measured: TileMeasures) -> dict[str, float | int | None]:
 
 
 def rows_by_iou(measured: TileMeasures) -> list[dict[str, Any]]:
-    """Give a row per IoU threshold: counts, precision, recall, F, and the panoptic quality with this threshold."""
+    """Return a row per IoU threshold: counts, precision, recall, F-score, and panoptic quality at this threshold."""
     found = ((float(np.round(threshold, 2)), count(measured.matches, threshold)) for threshold in THRESHOLDS)
     return [
         {"iou": threshold, **_row(counts), "panoptic_quality": _round(counts.panoptic_quality)}
@@ -77,7 +77,7 @@ def rows_by_iou(measured: TileMeasures) -> list[dict[str, Any]]:
 
 
 def rows_by_size(measured: TileMeasures, edges_m2: list[float]) -> list[dict[str, Any]]:
-    """Give a row per bin of area, at IoU 0.5; the last bin is open."""
+    """Return a row per bin of building area, at IoU 0.5; the last bin has no upper edge."""
     return [
         {"from_m2": low, "to_m2": high if np.isfinite(high) else None, **_row(counts)}
         for low, high, counts in by_size(measured.matches, edges_m2)
@@ -85,9 +85,9 @@ def rows_by_size(measured: TileMeasures, edges_m2: list[float]) -> list[dict[str
 
 
 def rows_by_confidence(measured: TileMeasures) -> Iterator[dict[str, Any]]:
-    """Give a row per cut of the confidence, at IoU 0.5: what is found with less sure buildings left out.
+    """Yield a row per minimum confidence, at IoU 0.5: the detections without the buildings of a lower confidence.
 
-    None where no building was found, or where there is no confidence.
+    There are no rows if no building was found or the confidence is unknown.
     """
     confidence = measured.matches.confidence
     if confidence.size and not np.isnan(confidence).any():
@@ -96,7 +96,7 @@ def rows_by_confidence(measured: TileMeasures) -> Iterator[dict[str, Any]]:
 
 
 def rows_of_curve(measured: TileMeasures) -> Iterator[dict[str, Any]]:
-    """Give the points of the curve of precision over recall, at IoU 0.5 and 0.75; none where AP is not defined."""
+    """Yield the points of the precision-recall curve at IoU 0.5 and 0.75; none if average precision is undefined."""
     for threshold in CURVE_THRESHOLDS:
         if average_precision(measured.matches, threshold) is not None:
             _, precision, confidence = curve(measured.matches, threshold)

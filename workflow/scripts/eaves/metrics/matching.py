@@ -1,4 +1,4 @@
-"""Matches predictions and truth once, so that what follows at any IoU threshold can be read off a few numbers each."""
+"""Match predictions with truth buildings, once for all IoU thresholds from 0.5 on."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -8,24 +8,24 @@ from eaves.labels.overlaps import Overlaps
 from eaves.metrics.challenge import find_uncertain
 
 LOWEST_IOU = 0.5
-"""From this IoU on, a building has one partner at most, since the buildings of one side do not overlap."""
+"""Above this IoU a building has at most one partner, since the buildings of one side do not overlap."""
 
 
 @dataclass(frozen=True)
 class Matches:
     """The certain truth buildings and the predictions of one tile or several, 16 and 40 bytes each.
 
-    At a threshold t >= 0.5 a prediction is a true positive if `iou >= t`, else ignored if `ignored >= t`, else a false
-    positive; a truth building is found if `truth_iou >= t`.
+    At a threshold t >= 0.5 a prediction is a true positive if `iou >= t`, otherwise ignored if `ignored >= t`,
+    otherwise a false positive; a truth building is found if `truth_iou >= t`.
 
     Attributes:
-        truth_iou: (n,) float64, IoU with the matched prediction, 0 where none is.
-        truth_m2: (n,) float64, visible area.
-        confidence: (m,) float64, of each prediction, NaN where not known.
-        iou: (m,) float64, IoU with the matched truth building, 0 where none is.
-        boundary_iou: (m,) float64, boundary IoU with it, 0 where none is.
-        ignored: (m,) float64, share of the visible pixels that lies on uncertain buildings; 1 where none is visible.
-        size_m2: (m,) float64, visible area; of a matched prediction that of its partner, whose size decides.
+        truth_iou: (n,) float64, IoU with the matched prediction, 0 without one.
+        truth_m2: (n,) float64, visible area, square metres.
+        confidence: (m,) float64, confidence of each prediction, NaN if unknown.
+        iou: (m,) float64, IoU with the matched truth building, 0 without one.
+        boundary_iou: (m,) float64, boundary IoU with the matched truth building, 0 without one.
+        ignored: (m,) float64, share of the visible pixels that lies on uncertain buildings; 1 if no pixel is visible.
+        size_m2: (m,) float64, visible area, square metres; that of the truth building for a matched prediction.
     """
 
     truth_iou: np.ndarray
@@ -37,14 +37,14 @@ class Matches:
     size_m2: np.ndarray
 
     def select(self, truth: np.ndarray, predictions: np.ndarray) -> "Matches":
-        """Keep some buildings; (n,) and (m,) bool."""
+        """Return the selected buildings; `truth` is (n,) bool, `predictions` (m,) bool."""
         parts = {name: truth if name in ("truth_iou", "truth_m2") else predictions for name in _NAMES}
         return Matches(**{name: getattr(self, name)[kept] for name, kept in parts.items()})
 
     def with_min_confidence(self, lowest: float) -> "Matches":
-        """Leave out predictions of a lower confidence; the truth buildings that they had found are then missed.
+        """Return the matches without predictions of a lower confidence; truth buildings found by these are missed.
 
-        Of the truth buildings only their number and how many are found at each IoU is kept, not which they are.
+        `truth_iou` is correct as a distribution only: its values are not in the order of the truth buildings.
         """
         kept = self.confidence >= lowest
         found = np.sort(self.iou[kept & (self.iou > 0)])
@@ -59,17 +59,18 @@ _NAMES = tuple(field.name for field in fields(Matches))
 def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[Matches, np.ndarray]:
     """Match the buildings of a tile at an IoU of at least 0.5.
 
-    How it works: above 0.5 partners are unique. At exactly 0.5 two predictions can each be half of a truth building;
-    then the more confident one has it, as in COCO. Such ties never reach above 0.5, so that one matching serves for all
-    thresholds.
+    How it works: above an IoU of 0.5, partners are unique. At exactly 0.5, two predictions can each cover half of a
+    truth building; the more confident one is then matched, as in COCO. Such ties cannot occur above 0.5, so that one
+    matching is valid for all thresholds.
 
     Args:
-        overlaps: of the tile.
-        confidence: (m,) one per prediction, by ascending id, as in `overlaps`; NaN where not known.
-        pixel_m2: area of a pixel.
+        overlaps: Overlaps of the tile's buildings.
+        confidence: (m,) float64, one per prediction in the order of `overlaps`; NaN if unknown.
+        pixel_m2: Area of a pixel, square metres.
 
     Returns:
-        The matches, with `boundary_iou` still 0; and (k,) bool, which pairs of `overlaps` are the matched ones.
+        matches: The matches, with `boundary_iou` still 0.
+        matched: (k,) bool, whether each pair of `overlaps` is a match.
     """
     unsure = find_uncertain(overlaps)
     truth_px, px = overlaps.truth_px.astype(np.float64), overlaps.solution_visible_px.astype(np.float64)
@@ -78,7 +79,7 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
     pair_iou = shared_px / (truth_px[of_truth] + px[of_prediction] - shared_px)
 
     candidates = np.flatnonzero((pair_iou >= LOWEST_IOU) & ~unsure[of_truth])
-    rank = np.argsort(np.argsort(-confidence, kind="stable"), kind="stable")  # NaN comes last, in the order of the ids
+    rank = np.argsort(np.argsort(-confidence, kind="stable"), kind="stable")  # NaN sorts last, in the order of the ids
     order = candidates[np.lexsort((-pair_iou[candidates], rank[of_prediction[candidates]]))]
     order = order[_first(of_prediction[order])]
     matched = np.zeros(pair_iou.size, bool)
@@ -102,10 +103,10 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
 
 
 def concatenate_matches(parts: list[Matches]) -> Matches:
-    """Put the buildings of several tiles together, in the order given."""
+    """Concatenate the buildings of several tiles, in the given order."""
     return Matches(**{name: np.concatenate([np.zeros(0), *(getattr(part, name) for part in parts)]) for name in _NAMES})
 
 
 def _first(values: np.ndarray) -> np.ndarray:
-    """Positions where a value comes for the first time, ascending."""
+    """Return the positions of the first occurrence of each value, ascending."""
     return np.sort(np.unique(values, return_index=True)[1])

@@ -1,4 +1,4 @@
-"""Measures one tile: from rasters to the few numbers that all figures are made of."""
+"""Measure one tile: reduce its rasters to the few numbers from which all figures are computed."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ from eaves.metrics.pixels import Pixels, count_pixels
 
 @dataclass(frozen=True)
 class TileMeasures:
-    """What is known of a tile once its rasters are gone.
+    """Measurements of a tile, or of several pooled tiles.
 
     Attributes:
-        matches: its buildings.
-        pixels: its building pixels.
-        merged: predictions that merge buildings.
-        split: truth buildings that are split.
+        matches: Truth buildings and predictions.
+        pixels: Numbers of building pixels.
+        merged: Number of predictions that merge truth buildings.
+        split: Number of truth buildings that are split.
     """
 
     matches: Matches
@@ -43,16 +43,16 @@ def measure_tile(
     Args:
         truth: (H, W) integer instance ids; 0 is ground, a negative id an uncertain building.
         solution: (H, W) integer instance ids, 0 is ground.
-        out_of_map: (H, W) bool, True where there is no height data; None where there is some everywhere.
-        probability: (H, W), probability of a building, 0..1; None where not known.
-        pixel_m: edge of a pixel, metres.
-        boundary_m: how far from the outline the boundary IoU looks, metres; rounded to pixels, at least one.
+        out_of_map: (H, W) bool, True where there is no height data; None if there is data everywhere.
+        probability: (H, W) floating point, probability of a building, 0..1; None if unknown.
+        pixel_m: Side of a pixel, metres.
+        boundary_m: Width of the boundary region for boundary IoU, metres; rounded to at least one pixel.
 
     Returns:
-        What was measured, and the overlaps, which the challenge's score can be computed from.
+        The measurements, and the overlaps, from which the challenge's score can be computed.
 
     Raises:
-        InputError: The rasters differ in shape or are no labels, or a building has no probability.
+        InputError: The rasters differ in shape or are not labels, or a building has no probability.
     """
     overlaps = compare(truth, solution, out_of_map)
     confidence = np.full(overlaps.solution_ids.size, np.nan)
@@ -67,5 +67,5 @@ def measure_tile(
 
 
 def boundary_px(boundary_m: float, pixel_m: float) -> int:
-    """Round a distance on the ground to pixels, at least one."""
+    """Convert a distance on the ground to pixels, at least one."""
     return max(1, round(boundary_m / pixel_m))

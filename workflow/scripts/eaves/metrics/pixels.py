@@ -1,4 +1,4 @@
-"""Pixel F1 and IoU: how well ground and building are told apart, whichever building it is."""
+"""Pixel F1 and IoU: the quality of the segmentation into building and ground, regardless of instances."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from eaves.metrics.challenge import find_uncertain
 
 @dataclass(frozen=True)
 class Pixels:
-    """Building pixels, out-of-map ones and those of uncertain buildings left out.
+    """Numbers of building pixels, without those out of the map and those of uncertain buildings.
 
     Attributes:
-        both: of truth and solution.
-        truth: of the truth.
-        solution: of the solution.
+        both: Building pixels in both truth and solution.
+        truth: Building pixels in the truth.
+        solution: Building pixels in the solution.
     """
 
     both: int = 0
@@ -25,17 +25,17 @@ class Pixels:
 
     @property
     def f_score(self) -> float | None:
-        """F1, the same as Dice: 2 both / (truth + solution); None where there is no building pixel."""
+        """F1 score, identical to Dice: 2 both / (truth + solution); None without a building pixel."""
         return 2 * self.both / (self.truth + self.solution) if self.truth + self.solution else None
 
     @property
     def iou(self) -> float | None:
-        """Jaccard index: both / (truth + solution - both); None where there is no building pixel."""
+        """Jaccard index: both / (truth + solution - both); None without a building pixel."""
         return self.both / (self.truth + self.solution - self.both) if self.truth + self.solution else None
 
 
 def count_pixels(overlaps: Overlaps) -> Pixels:
-    """Count the building pixels of a tile; any share of a building counts, whatever it is matched with."""
+    """Count the building pixels of a tile, regardless of matches."""
     unsure = find_uncertain(overlaps)
     ignored = unsure[overlaps.pair_truth]
     return Pixels(

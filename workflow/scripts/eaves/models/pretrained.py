@@ -76,7 +76,7 @@ def load_encoder(body: nn.Module, encoder: str, weights: str, channels: int, fol
 
 
 def find_source(encoder: str) -> Source:
-    """Find where an encoder's ImageNet weights are published: by torchvision for ResNets, else as timm says.
+    """Find where an encoder's ImageNet weights are published: by torchvision for ResNets, otherwise by timm.
 
     Example:
         >>> find_source("resnet34").file, find_source("inception_resnet_v2").hub

@@ -1,4 +1,4 @@
-"""Pictures for people: what was given, what is true and what was found, side by side."""
+"""Draw tiles side by side: orthophoto, height, true buildings and found buildings."""
 
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from eaves.tiles.prepared import NODATA
 
 PANEL_PX = 512
 GAP_PX = 8
+MARGIN_PX = 5
 TITLE_PX = 34
-TALL_M = 15.0  # heights from here on are drawn alike
+MAX_HEIGHT_M = 15.0  # heights above this get the same colour
 PAPER = (255, 255, 255)
 INK = (40, 40, 40)
 UNCERTAIN = (160, 160, 160)
@@ -22,39 +23,40 @@ def write(path: Path, picture: np.ndarray) -> None:
     """Write a picture as PNG.
 
     Args:
-        path: the file.
+        path: File to write.
         picture: (height, width, 3) uint8, RGB.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: The file cannot be written.
     """
-    _, content = cv2.imencode(".png", picture[..., ::-1])  # OpenCV's own writing does not tell when a disk is full
+    _, content = cv2.imencode(".png", picture[..., ::-1])  # cv2.imwrite does not report a full disk
     with atomic_write(path, content.nbytes) as temporary:
         temporary.write_bytes(content.tobytes())
 
 
-def overview(rows: list[tuple[str, np.ndarray, np.ndarray | None, np.ndarray]]) -> np.ndarray:
-    """Draws a row of panels for each tile: orthophoto, height, truth, and what was found.
+def draw(rows: list[tuple[str, np.ndarray, np.ndarray | None, np.ndarray]]) -> np.ndarray:
+    """Draw a row of panels for each tile: orthophoto, height, true buildings and found buildings.
 
     Args:
-        rows: name; image (H, W, 4) int16 as prepared; truth (H, W) int32 or None; labels (H, W) int32.
+        rows: For each tile its name, prepared image (H, W, 4) int16, truth (H, W) int32 or None, and labels (H, W)
+            int32.
 
     Returns:
         (height, width, 3) uint8, RGB.
     """
-    drawn = [_titles()]
+    parts = [_titles()]
     for name, image, truth, labels in rows:
         photo = _rgb(image)
-        nothing = np.full((PANEL_PX, PANEL_PX, 3), 235, np.uint8)
+        blank = np.full((PANEL_PX, PANEL_PX, 3), 235, np.uint8)
         panels = [
             _panel(photo),
             _panel(_heights(image[..., 3])),
-            _panel(_colour_buildings(photo, truth)) if truth is not None else _write_text(nothing, "no truth"),
+            _panel(_colour_buildings(photo, truth)) if truth is not None else _write_text(blank, "no truth"),
             _panel(_colour_buildings(photo, labels)),
         ]
         _write_text(panels[0], name)
-        drawn.append(_side_by_side(panels))
-    return np.concatenate(drawn)
+        parts.append(_side_by_side(panels))
+    return np.concatenate(parts)
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:
@@ -62,17 +64,17 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 
 def _heights(band: np.ndarray) -> np.ndarray:
-    """Heights as colours, nodata in light grey."""
-    grey = np.clip(band / (TALL_M * 100) * 255, 0, 255).astype(np.uint8)
+    """Show heights as colours, nodata in light grey."""
+    grey = np.clip(band / (MAX_HEIGHT_M * 100) * 255, 0, 255).astype(np.uint8)
     coloured = cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
     coloured[band == NODATA] = (225, 225, 225)
     return coloured
 
 
 def _colour_buildings(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Each building in a colour of its own over the faded photo; uncertain ones in grey."""
+    """Draw each building in a different colour on the faded photo, uncertain ones in grey."""
     faded = (photo.astype(np.float32) * 0.45 + 255 * 0.35).astype(np.uint8)
-    # Hues by the golden ratio: neighbours in number are far apart in colour.
+    # Multiples of the golden ratio: consecutive ids get very different hues.
     hues = (np.abs(labels).astype(np.float64) * 0.61803398875) % 1
     hsv = np.stack([hues * 179, np.full(labels.shape, 190), np.full(labels.shape, 235)], -1).astype(np.uint8)
     colours = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
@@ -81,7 +83,7 @@ def _colour_buildings(photo: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _panel(picture: np.ndarray) -> np.ndarray:
-    """Fits a picture into a square panel; large ones shrink by area, small ones grow pixel by pixel."""
+    """Fit a picture into a square panel: average pixels to shrink it, repeat them to enlarge it."""
     scale = PANEL_PX / max(picture.shape[:2])
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
     fitted = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
@@ -106,7 +108,10 @@ def _titles() -> np.ndarray:
 
 
 def _write_text(panel: np.ndarray, text: str) -> np.ndarray:
-    """Writes into the upper left corner of a panel, in place."""
-    for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
-        cv2.putText(panel, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, width, cv2.LINE_AA)
+    """Write into the upper left corner of a panel, in place, on a dark box that suits any background."""
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, 0.6
+    (width, height), below = cv2.getTextSize(text, font, size, 1)
+    left, base = 2 * MARGIN_PX, 2 * MARGIN_PX + height
+    cv2.rectangle(panel, (MARGIN_PX, MARGIN_PX), (left + width + MARGIN_PX, base + below + MARGIN_PX), INK, cv2.FILLED)
+    cv2.putText(panel, text, (left, base), font, size, PAPER, 1, cv2.LINE_AA)
     return panel

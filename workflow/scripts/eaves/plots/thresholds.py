@@ -1,4 +1,4 @@
-"""Draws how the score depends on the separation's thresholds: two heat maps, one of thresholds and one of sizes."""
+"""Draw the score as a function of the separation's thresholds: heat maps of the two probabilities and the two sizes."""
 
 import cv2
 import numpy as np
@@ -9,19 +9,19 @@ from eaves.separation.thresholds import Thresholds
 CELL_PX = (74, 44)  # width, height
 MARGIN_PX = 64  # for the scale on the left and below
 HEADER_PX, NOTE_PX, EDGE_PX = 62, 28, 20
-SHOWN = 0.06  # F this far below the best, and further, is the darkest colour
-PAPER, INK, NOTHING = (255, 255, 255), (40, 40, 40), (235, 235, 235)
+RANGE = 0.06  # F-scores this far below the best, and lower ones, get the darkest colour
+PAPER, INK, NO_VALUE = (255, 255, 255), (40, 40, 40), (235, 235, 235)
 CHOSEN, CONFIGURED = (214, 40, 40), (40, 40, 40)
 
 
 def draw(surface: pd.DataFrame, chosen: Thresholds, configured: Thresholds, notes: list[str]) -> np.ndarray:
-    """Draws the two planes of the surface that go through the chosen combination.
+    """Draw the two planes of the surface that contain the chosen combination.
 
     Args:
-        surface: a row per combination, with the columns of Thresholds and `f_score`.
-        chosen: framed in red.
-        configured: framed in black, in each plane at its own two values.
-        notes: lines below the maps.
+        surface: A row per combination, with the columns of Thresholds and `f_score`.
+        chosen: Chosen combination, framed in red.
+        configured: Configured combination, framed in black in each plane at its own two values.
+        notes: Lines of text below the maps.
 
     Returns:
         (height, width, 3) uint8, RGB.
@@ -33,7 +33,7 @@ def draw(surface: pd.DataFrame, chosen: Thresholds, configured: Thresholds, note
     ]
     tall = max(panel.shape[0] for panel in panels)
     maps = np.concatenate([_pad(panel, tall, panel.shape[1] + EDGE_PX) for panel in panels], axis=1)
-    lines = [*notes, "red frame: chosen; black frame: configured (each map goes through the chosen values)"]
+    lines = [*notes, "red frame: chosen; black frame: configured (in each map, the other two thresholds are as chosen)"]
     wide = max(maps.shape[1], max(_width(line, 0.5) for line in lines) + 2 * EDGE_PX)
     below = np.full((NOTE_PX * len(lines) + EDGE_PX, wide, 3), PAPER, np.uint8)
     for number, line in enumerate(lines):
@@ -44,7 +44,7 @@ def draw(surface: pd.DataFrame, chosen: Thresholds, configured: Thresholds, note
 def _panel(
     surface: pd.DataFrame, across: str, down: str, chosen: Thresholds, configured: Thresholds, best: float
 ) -> np.ndarray:
-    """One plane: `across` from left to right, `down` from the bottom up, the other two thresholds as chosen."""
+    """Draw one plane: `across` from left to right, `down` from bottom to top, the other two thresholds as chosen."""
     fixed = [name for name in Thresholds._fields if name not in (across, down)]
     plane = surface[(surface[fixed] == [getattr(chosen, name) for name in fixed]).all(axis=1)]
     table = plane.pivot_table(index=down, columns=across, values="f_score").sort_index(ascending=False)
@@ -58,9 +58,9 @@ def _panel(
         for column, f_score in enumerate(table.iloc[row]):
             left, top = MARGIN_PX + width * column, HEADER_PX + height * row
             cell = picture[top : top + height - 1, left : left + width - 1]
-            cell[:] = NOTHING if np.isnan(f_score) else _colour(f_score, best)
+            cell[:] = NO_VALUE if np.isnan(f_score) else _colour(f_score, best)
             if np.isfinite(f_score):
-                ink = INK if f_score > best - 0.5 * SHOWN else PAPER
+                ink = INK if f_score > best - 0.5 * RANGE else PAPER
                 text = f"{f_score:.3f}"
                 _write(cell, text, (width - _width(text)) // 2, 27, ink=ink)
     foot = HEADER_PX + height * table.shape[0]
@@ -76,7 +76,7 @@ def _panel(
 
 
 def _colour(f_score: float, best: float) -> np.ndarray:
-    share = np.clip(1 - (best - f_score) / SHOWN, 0, 1)
+    share = np.clip(1 - (best - f_score) / RANGE, 0, 1)
     return cv2.applyColorMap(np.array([[round(255 * share)]], np.uint8), cv2.COLORMAP_VIRIDIS)[0, 0, ::-1]
 
 
@@ -93,7 +93,7 @@ def _width(text: str, size: float = 0.45) -> int:
 def _write(
     picture: np.ndarray, text: str, left: int, base: int, size: float = 0.45, ink: tuple[int, int, int] = INK
 ) -> None:
-    """Writes a line, in place."""
+    """Write a line of text, in place."""
     written = np.ascontiguousarray(picture)
     cv2.putText(written, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, ink, 1, cv2.LINE_AA)
     picture[:] = written

@@ -26,7 +26,7 @@ class JobRecord:
     """What one job did.
 
     rule: its name. job: a name of its own, that of its log without folder and ending. script: what it ran, a file in
-    workflow/scripts. code: the script's fingerprint then. settings: the blocks of the configuration that it was given.
+    workflow/scripts. code: the script's code hash then. settings: the blocks of the configuration that it was given.
     inputs: each file it read, with the SHA-256 that this had then, or None where Snakemake did not take it. log: its
     log file.
     """

@@ -1,1 +1,1 @@
-"""From a map of building probability to single buildings, and the search for the thresholds."""
+"""Separation of a building probability map into single buildings, and the search for its thresholds."""

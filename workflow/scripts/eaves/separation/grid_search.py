@@ -1,9 +1,10 @@
-"""Counts what every combination of the separation's thresholds finds on a tile, for little more than one costs.
+"""Score every combination of the separation's thresholds on a tile, in little more time than a single one takes.
 
-How it works: the regions above each `low` and each `high` are found once. A region with a single seed is a building as
-it is, whatever the seed, so its overlaps with the truth are counted once for each `low`. Only regions with several
-seeds are divided for each `high`, by the very code of `instances.separate`, and again for a `min_seed_px` that leaves
-out one of their seeds; `min_area_px` picks from the list. The counts are those of separating and scoring one by one.
+How it works: the regions above each `low` and each `high` are found once. A region with a single seed becomes a
+building unchanged, whatever the seed, so its overlaps with the truth are counted once for each `low`. Only regions with
+several seeds are divided for each `high`, by the same code as in `watershed.separate`, and divided again if a larger
+`min_seed_px` removes one of their seeds; `min_area_px` only filters the result. The counts equal those of separating
+and scoring with each combination.
 """
 
 from itertools import groupby
@@ -18,22 +19,22 @@ from eaves.separation.thresholds import Thresholds
 from eaves.separation.watershed import find_regions_of_seeds, split_regions
 
 COUNTS = ("tp", "fp", "fn", "scored")
-"""What is counted; `scored` is 0 where neither side has a building and the tile does not count, else 1."""
+"""Columns of the counts; `scored` is 0 if neither side has a building and the tile is not scored, otherwise 1."""
 
 
 def count_outcomes(
     probability: np.ndarray, truth: TruthSide, searched: list[Thresholds], rules: dict[str, Any]
 ) -> np.ndarray:
-    """Counts what the challenge's scorer counts, for each combination.
+    """Return the counts of the challenge's score for each combination.
 
     Args:
         probability: (H, W) floating point, 0..1, and 0 where there is no height data.
-        truth: the tile's true buildings.
-        searched: ascending, as `combinations` gives them.
-        rules: arguments of `scoring.score_tile`: `iou_threshold` and `large_uncertain`.
+        truth: The tile's true buildings.
+        searched: Combinations in ascending order, as `combinations` returns them.
+        rules: Arguments of `eaves.metrics.challenge.score_tile`: `iou_threshold` and `large_uncertain`.
 
     Returns:
-        (len(searched), 4) int32, the columns of COUNTS.
+        (len(searched), 4) int32, the columns COUNTS.
     """
     counted: list[tuple[int, int, int, int]] = []
     above_high = {high: find_runs(probability > high) for high in sorted({one.high for one in searched})}
@@ -50,7 +51,7 @@ def count_outcomes(
 
 
 class _Candidates(NamedTuple):
-    """Buildings that a combination may find: first pixel, size, region, and the pixels shared with the truth."""
+    """Buildings that a combination may yield: first pixel, size, region, and the pixels shared with the truth."""
 
     first: np.ndarray
     px: np.ndarray
@@ -60,7 +61,7 @@ class _Candidates(NamedTuple):
     pair_px: np.ndarray
 
     def select(self, mask: np.ndarray) -> "_Candidates":
-        """Those where the mask is set."""
+        """Return the buildings for which the mask is True."""
         pairs = mask[self.pair_building]
         number = np.cumsum(mask) - 1
         return _Candidates(
@@ -73,7 +74,7 @@ class _Candidates(NamedTuple):
         )
 
     def merge(self, other: "_Candidates") -> "_Candidates":
-        """Both, in the order of the first pixels, which is the order of the labels."""
+        """Return the buildings of both in the order of their first pixels, which is the order of the labels."""
         first = np.concatenate([self.first, other.first])
         order = np.argsort(first)
         number = np.empty_like(order)
@@ -92,7 +93,7 @@ class _Candidates(NamedTuple):
 def _candidates(
     truth: TruthSide, row: np.ndarray, start: np.ndarray, stop: np.ndarray, number: np.ndarray, region: np.ndarray
 ) -> _Candidates:
-    """Describes buildings given by their runs in row-major order; `number` is the building of each, from 0 on."""
+    """Describe buildings by their runs in row-major order; `number` is the building of each run, from 0 on."""
     first = np.empty(region.size, np.int64)
     first[number[::-1]] = ((row.astype(np.int64) << 32) + start)[::-1]
     px = np.bincount(number, stop - start, region.size).astype(np.int64)
@@ -100,13 +101,13 @@ def _candidates(
 
 
 class _Buildings:
-    """The buildings of one `low` and one `high`, for seeds of sizes that grow.
+    """The buildings for one `low` and one `high`, with ascending minimum seed sizes.
 
-    A region is divided again only where one of its seeds has become too small.
+    A region is divided again only if one of its seeds has become too small.
     """
 
     def __init__(self, truth: TruthSide, regions: _Candidates, labels: np.ndarray, space: Runs, seeds: Runs) -> None:
-        """Takes the regions as candidates and as runs, and labels that are all 0, which they are again afterwards."""
+        """Take the regions both as candidates and as runs; `labels` is a zero raster used as working memory."""
         self._truth, self._regions, self._labels, self._space, self._seeds = truth, regions, labels, space, seeds
         self._region_of_seed = find_regions_of_seeds(space, seeds)
         self._seed_px = seeds.piece_px
@@ -114,7 +115,7 @@ class _Buildings:
         self._parts = regions.select(np.zeros(space.n_pieces, bool))
 
     def from_seeds(self, min_seed_px: int) -> _Candidates:
-        """The buildings from seeds of at least this size, in the order of their labels."""
+        """Return the buildings grown from seeds of at least this size, in the order of their labels."""
         is_seed = self._seed_px >= min_seed_px
         seeds_in_region = np.bincount(self._region_of_seed[is_seed], minlength=self._space.n_pieces)
         changed = seeds_in_region != self._seeds_in_region
@@ -125,7 +126,7 @@ class _Buildings:
         return self._regions.select(seeds_in_region == 1).merge(self._parts)
 
     def _split_changed(self, is_seed: np.ndarray, changed: np.ndarray) -> _Candidates:
-        """The parts of the changed regions that have several seeds."""
+        """Return the buildings into which the changed regions with several seeds are divided."""
         space = self._space
         split_regions(self._labels, space, self._seeds, self._region_of_seed, is_seed)
         shared = np.flatnonzero((changed & (self._seeds_in_region > 1))[space.piece])
@@ -137,11 +138,11 @@ class _Buildings:
 def _score(
     truth: TruthSide, found: _Candidates, region_px: np.ndarray, min_areas_px: list[int], rules: dict[str, Any]
 ) -> list[tuple[int, int, int, int]]:
-    """Scores those whose region is large enough, for each size in ascending order."""
+    """Score the buildings whose region is large enough, for each minimum size in ascending order."""
     counted: list[tuple[int, int, int, int]] = []
     for min_area_px in min_areas_px:
         large = region_px[found.region] >= min_area_px
-        if counted and large.all():  # as with the size before
+        if counted and large.all():  # same buildings as with the previous size
             counted.append(counted[-1])
             continue
         found = found.select(large)
@@ -152,7 +153,7 @@ def _score(
                 truth_cut_off=truth.cut_off,
                 solution_ids=np.arange(1, found.px.size + 1),
                 solution_px=found.px,
-                solution_visible_px=found.px,  # the score does not ask for it
+                solution_visible_px=found.px,  # not used by the score
                 solution_pieces=np.ones(found.px.size, np.int64),
                 pair_truth=found.pair_truth,
                 pair_solution=found.pair_building,

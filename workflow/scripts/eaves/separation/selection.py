@@ -1,4 +1,4 @@
-"""Chooses the separation's thresholds from what each combination finds, and says honestly what the choice gains."""
+"""Choose the separation's thresholds by their F-scores on training tiles, and cross-validate the gain."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,11 @@ from eaves.separation.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Gain:
-    """What choosing gains on tiles that the choice was not made on.
+    """Score of the choice on tiles that it was not based on.
 
     Attributes:
-        f_score: mean F over tiles, each by the values chosen without its fold.
-        chosen: for each fold, the position of the combination that was chosen without it.
+        f_score: Mean F-score over tiles, each scored with the combination chosen without its fold.
+        chosen: For each fold, the position of the combination chosen without it.
     """
 
     f_score: float
@@ -24,10 +24,10 @@ class Gain:
 
 
 def f_scores(counts: np.ndarray) -> np.ndarray:
-    """Turns counts into F-scores, as `scoring.TileScore` does.
+    """Convert counts to F-scores, as `eaves.metrics.challenge.TileScore` does.
 
     Args:
-        counts: (..., 4) integer, the columns of `search.COUNTS`.
+        counts: (..., 4) integer, the columns `eaves.separation.grid_search.COUNTS`.
 
     Returns:
         (...) float64, 0..1; NaN where the tile is not scored.
@@ -38,23 +38,23 @@ def f_scores(counts: np.ndarray) -> np.ndarray:
 
 
 def mean_over_tiles(f_score: np.ndarray) -> np.ndarray:
-    """Averages (tiles, combinations) over the tiles that are scored; -inf where none is."""
+    """Return the mean F-score of each combination over the scored tiles, (combinations,); -inf if no tile is scored."""
     scored = np.isfinite(f_score)
     total, count = np.where(scored, f_score, 0).sum(axis=0), scored.sum(axis=0)
     return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
 
 
 def choose(f_score: np.ndarray, searched: list[Thresholds], configured: Thresholds, tolerance: float) -> int:
-    """Chooses the combination that does best, but does not leave the configured values for next to nothing.
+    """Choose the combination nearest the configured one whose mean F-score is within `tolerance` of the best.
 
-    Of those whose mean F is less than `tolerance` below the best, the nearest to the configured one is taken, counted
-    in steps of the searched values over all four thresholds; of equally near ones the better, then the first.
+    The distance of two combinations is the number of steps along the searched values, summed over the four thresholds.
+    Among equally near combinations the one of the higher mean F-score is chosen, then the first.
 
     Args:
-        f_score: (tiles, combinations), NaN where a tile is not scored.
-        searched: the combinations.
-        configured: one of them.
-        tolerance: of the mean F, 0..1.
+        f_score: (tiles, combinations) float64, NaN where a tile is not scored.
+        searched: All combinations.
+        configured: The configured combination, one of `searched`.
+        tolerance: Difference in mean F-score that counts as insignificant, 0..1.
 
     Returns:
         The position of the chosen combination.
@@ -64,31 +64,33 @@ def choose(f_score: np.ndarray, searched: list[Thresholds], configured: Threshol
     """
     mean = mean_over_tiles(f_score)
     if not np.isfinite(mean).any():
-        raise InputError("no training tile has a building in either the truth or the solution: nothing to tune on")
+        raise InputError(
+            "no training tile has a building in either the truth or the solution, so there is nothing to tune on"
+        )
     places = [
         {value: place for place, value in enumerate(sorted(set(values)))} for values in zip(*searched, strict=True)
     ]
     steps = np.array([[place[value] for place, value in zip(places, one, strict=True)] for one in searched])
     distance = np.abs(steps - steps[searched.index(configured)]).sum(axis=1)
     good = np.flatnonzero(mean >= mean.max() - tolerance)
-    # Means that differ by the order of a sum are the same.
+    # Rounding makes means equal that differ only by the order of summation.
     return int(good[np.lexsort((good, -mean[good].round(12), distance[good]))[0]])
 
 
 def cross_validate(
     f_score: np.ndarray, fold: np.ndarray, searched: list[Thresholds], configured: Thresholds, tolerance: float
 ) -> Gain:
-    """Chooses without one fold at a time, and scores that fold by the choice.
+    """Choose a combination without each fold in turn, and score that fold with it.
 
     Args:
-        f_score: (tiles, combinations), NaN where a tile is not scored.
-        fold: (tiles,) the fold that holds out each.
-        searched: the combinations.
-        configured: one of them.
-        tolerance: as for `choose`.
+        f_score: (tiles, combinations) float64, NaN where a tile is not scored.
+        fold: (tiles,) integer, the fold that holds out each tile.
+        searched: All combinations.
+        configured: The configured combination, one of `searched`.
+        tolerance: As for `choose`.
 
     Raises:
-        InputError: No tile outside some fold is scored.
+        InputError: For some fold, none of the other tiles is scored.
     """
     found = np.full(len(fold), np.nan)
     chosen = {}
@@ -99,14 +101,15 @@ def cross_validate(
 
 
 def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str], np.ndarray]:
-    """Reads the tables of counts, one at a time.
+    """Read the tables of counts, one at a time.
 
     Args:
-        paths: tables with a row per tile and combination.
-        searched: the combinations that each tile must have.
+        paths: Tables with a row per tile and combination.
+        searched: Combinations that each tile must have.
 
     Returns:
-        The tiles, sorted, and (tiles, combinations, 4) int32, the columns of `search.COUNTS`.
+        tiles: Names of the tiles, sorted.
+        counts: (tiles, combinations, 4) int32, the columns `eaves.separation.grid_search.COUNTS`.
 
     Raises:
         InputError: A table has other combinations.
@@ -117,7 +120,7 @@ def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str
         for tile, rows in read_table(path).groupby("tile"):
             found = rows[list(Thresholds._fields)].to_numpy(float)
             if not np.array_equal(found, expected):
-                raise InputError(f"{path}: other thresholds than those of the configuration; run tune.py again")
+                raise InputError(f"{path}: other thresholds than the configuration searches; run tune.py again")
             counts[str(tile)] = rows[["tp", "fp", "fn", "scored"]].to_numpy(np.int32)
     tiles = sorted(counts)
     return tiles, np.stack([counts[tile] for tile in tiles])

@@ -1,4 +1,4 @@
-"""The separation's thresholds: the values in force, and the combinations that a search goes through."""
+"""Thresholds of the separation: which values apply, and which combinations are searched."""
 
 import json
 from itertools import product
@@ -9,7 +9,7 @@ from eaves.core.errors import InputError
 
 
 class Thresholds(NamedTuple):
-    """One combination; what each value means, `instances.separate` says."""
+    """A combination of thresholds; `eaves.separation.watershed.separate` explains each value."""
 
     low: float
     high: float
@@ -18,18 +18,18 @@ class Thresholds(NamedTuple):
 
 
 def resolve_thresholds(block: dict[str, Any], file: Path | None = None, **given: float | int | None) -> dict[str, Any]:
-    """Says by which values probabilities are separated.
+    """Return the values with which probabilities are separated.
 
     Args:
-        block: the block `separate` of the configuration.
-        file: chosen.json, whose values replace the configured ones.
-        given: values that replace all others, where they are not None.
+        block: The block `separate` of the configuration.
+        file: chosen.json, whose values replace the configured ones; or None.
+        given: Values that replace all others unless they are None.
 
     Returns:
-        The arguments of `instances.separate`: the thresholds and `match_original`.
+        Arguments of `eaves.separation.watershed.separate`: the thresholds and `match_original`.
 
     Raises:
-        InputError: The file cannot be used, or the configuration wants tuned values and there are none.
+        InputError: The file cannot be read, or the configuration requires searched values and they are not given.
     """
     names = Thresholds._fields
     fixed = {name: value for name, value in given.items() if value is not None}
@@ -52,14 +52,14 @@ def resolve_thresholds(block: dict[str, Any], file: Path | None = None, **given:
 
 
 def combinations(grid: dict[str, list[Any]], configured: dict[str, Any]) -> list[Thresholds]:
-    """Combines the values to be searched, the configured ones among them.
+    """Return the combinations to search, which always include the configured one.
 
     Args:
-        grid: the values of each threshold.
-        configured: the value of each that is in force now; other keys do not matter.
+        grid: Values to search for each threshold.
+        configured: Configured value of each threshold; other keys are ignored.
 
     Returns:
-        All combinations in ascending order, those with `low` above `high` left out.
+        All combinations in ascending order, except those with `low` above `high`.
     """
     values = [sorted({*grid[name], configured[name]}) for name in Thresholds._fields]
     return [Thresholds(*found) for found in product(*values) if found[0] <= found[1]]

@@ -1,4 +1,4 @@
-"""Separates a map of building probability into single buildings: one label each, with a gap between touching ones."""
+"""Separate a building probability map into single buildings: one label each, with a gap between touching ones."""
 
 import numpy as np
 from scipy import ndimage
@@ -21,31 +21,31 @@ def separate(
     min_area_px: int = 120,
     match_original: bool = False,
 ) -> np.ndarray:
-    """Give every building its own label, by a watershed from its confident core.
+    """Label every building by a watershed that grows from its confident core.
 
-    The recipe of the challenge's winner: connected regions above `high` are seeds, connected regions above `low` are
-    the space the seeds grow into, and a region of the space without a seed is no building. Regions are 4-connected.
+    The method of the challenge's winner: connected regions above `high` are seeds, connected regions above `low` are
+    the space into which the seeds grow, and a region without a seed is not a building. Regions are 4-connected.
 
-    How it works: the flooded surface is flat, so a watershed is a breadth-first growth of all seeds at one pixel per
-    step, and a pixel reached from two sides becomes part of the line between them. A region with one seed is that
-    building as it is; only regions with several are flooded, each by itself, from its seeds' pixels in row-major
-    order. What a region is split into therefore depends on nothing outside it: cutting an area into other
-    tiles changes only the buildings that are cut. scikit-image floods the whole tile with one queue instead, and
-    breaks ties by the state of that queue: a line can move by a pixel when something far away changes. Its flood also
-    crosses the line where a corridor one pixel wide branches, and gives one label to two separate pieces; here what
-    lies behind the line stays ground.
+    How it works: the flooded surface is flat, so the watershed is a breadth-first growth of all seeds by one pixel per
+    step, and a pixel reached from two sides becomes part of the line between them. A region with one seed becomes one
+    building as a whole; only regions with several seeds are flooded, each on its own, from its seeds' pixels in
+    row-major order. The division of a region therefore depends on nothing outside it: tiling an area differently
+    changes only the buildings that are cut. scikit-image instead floods the whole tile with one queue and breaks ties
+    by the state of that queue, so that a line can move by a pixel when something far away changes. Its flood also
+    crosses the line where a corridor one pixel wide branches, and gives the same label to two separate pieces; here the
+    pixels behind the line remain ground.
 
     Args:
         probability: (H, W) floating point, 0..1, probability of a building.
-        low: Space is where the probability is above this, 0..1.
-        high: Seeds are where the probability is above this, low..1.
-        min_seed_px: A seed has at least this many pixels.
-        min_area_px: A region of the space has at least this many pixels, before it is split.
-        match_original: Do pixel for pixel what the winner's one call to scikit-image on the whole tile does, and number
-            the buildings as it does (by the first pixel of the seed). Pieces that are not 4-connected can occur.
+        low: Probability above which a pixel belongs to the space, 0..1.
+        high: Probability above which a pixel belongs to a seed, low..1.
+        min_seed_px: Minimum number of pixels of a seed.
+        min_area_px: Minimum number of pixels of a region of the space, before it is divided.
+        match_original: Reproduce pixel for pixel the winner's single call to scikit-image on the whole tile, including
+            the numbering (by the first pixel of the seed). Buildings may then not be 4-connected.
 
     Returns:
-        (H, W) int32, 1..n without gaps, 0 is ground. By default each building is 4-connected, and they are numbered by
+        (H, W) int32, ids 1..n, 0 is ground. By default each building is 4-connected, and buildings are numbered by
         their first pixel in row-major order.
 
     Raises:
@@ -83,16 +83,16 @@ def separate(
 
 
 def find_regions_of_seeds(space: Runs, seeds: Runs) -> np.ndarray:
-    """Find the region that each seed lies in.
+    """Find the region that contains each seed.
 
     Args:
         space: The regions above `low`, as pieces.
         seeds: The regions above `high`, as pieces; `high` is not below `low`.
 
     Returns:
-        (seeds.n_pieces,) int32, pieces of `space`.
+        (seeds.n_pieces,) int32, the piece of `space` for each seed.
     """
-    # The last run of the space that does not begin after the seed's first run holds it.
+    # The seed's first run lies in the last run of the space that does not start after it.
     first = seeds.first_of_pieces()
     holder = np.searchsorted(
         _row_major_key(space.row, space.start), _row_major_key(seeds.row[first], seeds.start[first]), "right"
@@ -101,25 +101,25 @@ def find_regions_of_seeds(space: Runs, seeds: Runs) -> np.ndarray:
 
 
 def _row_major_key(row: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Rows and columns as one number that sorts in row-major order."""
+    """Combine row and column into one number that sorts in row-major order."""
     return (row.astype(np.int64) << 32) + start
 
 
 def split_regions(
     labels: np.ndarray, space: Runs, seeds: Runs, region_of_seed: np.ndarray, is_seed: np.ndarray
 ) -> np.ndarray:
-    """Divide the regions with several seeds among them, and leave all other pixels as they are.
+    """Divide each region with several seeds among these, in place; all other pixels stay unchanged.
 
     Args:
-        labels: (H, W) int32, 0 in the regions concerned; the pixels of a building get the label
-            `space.n_pieces + 1 + seed`, what lies between two buildings or behind such a line a negative value.
+        labels: (H, W) int32, 0 in the regions concerned. The pixels of a building get the label
+            `space.n_pieces + 1 + seed`; pixels between two buildings or behind such a line get a negative value.
         space: The regions above `low`, as pieces.
         seeds: The regions above `high`, as pieces.
-        region_of_seed: (seeds.n_pieces,) the region of each.
-        is_seed: (seeds.n_pieces,) bool, the seeds that count.
+        region_of_seed: (seeds.n_pieces,) integer, the region of each seed.
+        is_seed: (seeds.n_pieces,) bool, False for seeds to be ignored.
 
     Returns:
-        (space.n_pieces,) how many seeds that count a region has.
+        (space.n_pieces,) integer, the number of seeds in each region, without ignored ones.
     """
     seeds_in_region = np.bincount(region_of_seed[is_seed], minlength=space.n_pieces)
     shares = is_seed & (seeds_in_region[region_of_seed] > 1)
@@ -138,7 +138,7 @@ def _separate_as_original(
     seeds, _ = ndimage.label(remove_small_objects(probability > high, max_size=max(min_seed_px - 1, 0)))
     space = remove_small_objects(probability > low, max_size=max(min_area_px - 1, 0))
     labels = watershed(space.astype(np.uint8), seeds, mask=space, watershed_line=True)
-    left = np.bincount(labels.ravel()) > 0  # a seed in a region that is too small for a building is lost
+    left = np.bincount(labels.ravel()) > 0  # a seed in a region below min_area_px leaves no label
     left[0] = False
     return (np.cumsum(left, dtype=np.int32) * left)[labels]
 
@@ -152,10 +152,10 @@ def _fill(labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.nd
 
 @compiled
 def _flood(labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> None:
-    """Grow the seeds, given by their runs, into the free pixels, all at equal pace.
+    """Grow the seeds, given by their runs, into the free pixels, all at the same speed.
 
-    Regions do not touch, so the part of the queue that belongs to one region is the same whatever the others are. A
-    pixel in the queue bears the label it may get, negated.
+    Regions do not touch, so the order of one region's pixels in the queue does not depend on other regions. A pixel in
+    the queue carries the label it may get, negated.
     """
     height, width = labels.shape
     queue = np.empty(1 << 14, np.int64)
@@ -196,7 +196,7 @@ def _enqueue_neighbours(labels: np.ndarray, row: int, column: int, queue: np.nda
 def _number_by_first_pixel(
     labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray, highest: int
 ) -> None:
-    """Number the labels in the given runs 1..n in the order in which they appear; lines become ground."""
+    """Renumber the labels in the given runs 1..n in order of appearance, and set lines to 0, in place."""
     number = np.zeros(highest + 1, np.int32)
     buildings = 0
     for run in range(rows.size):

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that both training scripts share."""
     parser.add_argument("--fold", type=int, required=True, help="the fold to hold out")
     parser.add_argument("--folds", type=Path, required=True, help="folds.csv")
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of the prepared tiles")
+    parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("--output", type=Path, required=True, help="the model to write, .safetensors")
     parser.add_argument("--history", type=Path, required=True, help="the table of losses per epoch to write, .csv")
     parser.add_argument("--checkpoint", type=Path, required=True, help="the checkpoint file, to write and resume from")
@@ -89,7 +89,7 @@ def _train_in_process(
         cli.LOG.setLevel(logging.WARNING)
     key = (settings["split"]["seed"], arguments.fold, STAGES[stage])
     devices.make_deterministic(int(np.random.SeedSequence(key).generate_state(1)[0]), arguments.threads)
-    train_tiles, val_tiles = load_tiles(arguments.folds, arguments.tiles, arguments.fold)
+    train_tiles, val_tiles = load_tiles(arguments.folds, arguments.tiles_dir, arguments.fold)
     channels = 3 if stage == "warmup" else 4
     network = _initial_network(stage, arguments, settings)
     job_identity = identity(

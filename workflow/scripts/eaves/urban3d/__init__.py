@@ -1,1 +1,1 @@
-"""What belongs to the USSOCOM Urban 3D Challenge: its text format, its data set, and the download."""
+"""The USSOCOM Urban 3D Challenge: its data set, the download, and its text format for buildings."""

@@ -1,4 +1,4 @@
-"""The USSOCOM Urban 3D Challenge's data as they lie on its object store: parts, tiles, and what a tile consists of."""
+"""The layout of the USSOCOM Urban 3D Challenge's data on its object store: parts, tiles and their files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from eaves.urban3d.object_store import Item
 
 BUCKET = "spacenet-dataset"
 PREFIX = "Hosted-Datasets/Urban_3D_Challenge"
-# Our name of a part, which is also that of its folder here -> the folder on the store.
+# Name of a part, and of its local folder -> its folder on the store.
 PARTS = {"train": "01-Provisional_Train", "test": "02-Provisional_Test", "sequestered": "03-Sequestered_Test"}
 _IMAGE, _TRUTH = ("RGB", "DSM", "DTM"), ("GTI", "GTL")
 
 
 @dataclass(frozen=True)
 class TileFile:
-    """A file of a tile on the store. path: below the part's folder, e.g. Inputs/JAX_Tile_004_RGB.tif."""
+    """A file of a tile on the store; `path` is relative to the part's folder, e.g. Inputs/JAX_Tile_004_RGB.tif."""
 
     item: Item
     tile: str
@@ -27,7 +27,7 @@ class TileFile:
 
 
 def prefix_of(part: str, prefix: str = PREFIX) -> str:
-    """Gives how the keys of a part begin.
+    """Return the key prefix of a part.
 
     Example:
         >>> prefix_of("test"), prefix_of("train", "")
@@ -37,32 +37,32 @@ def prefix_of(part: str, prefix: str = PREFIX) -> str:
 
 
 def tile_files(items: Sequence[Item], prefix: str) -> list[TileFile]:
-    """Picks the files that tiles consist of; what else lies there is left out.
+    """Select the objects that are files of tiles.
 
     Args:
-        items: what the store has below the prefix.
-        prefix: as `prefix_of` gives it.
+        items: The objects on the store below the prefix.
+        prefix: The key prefix of the part, from `prefix_of`.
 
     Raises:
-        InputError: a key that would lead out of the folder.
+        InputError: If a key would be written outside the part's folder.
     """
     found = []
     for item in items:
         path = Path(item.key.removeprefix(prefix))
         if named := tile_and_kind(path.name):
             if path.is_absolute() or ".." in path.parts:
-                raise InputError(f"{item.key}: a path that leads out of the folder; this is not the challenge's store")
+                raise InputError(f"{item.key}: the path leads out of the folder; check --bucket and --prefix")
             found.append(TileFile(item, *named, path))
     return found
 
 
-def chosen(files: Sequence[TileFile], patterns: Sequence[str], limit: int | None) -> list[TileFile]:
-    """Chooses some tiles of a part.
+def select(files: Sequence[TileFile], patterns: Sequence[str], limit: int | None) -> list[TileFile]:
+    """Select some tiles of a part.
 
     Args:
-        files: of all tiles.
-        patterns: shell patterns on the tiles' names, e.g. `JAX_*`, of which one must match; none: all tiles.
-        limit: at most so many tiles, the first by name; None: all.
+        files: The files of all tiles.
+        patterns: Shell patterns, e.g. `JAX_*`, one of which a tile's name must match; empty selects all tiles.
+        limit: Maximum number of tiles, the first by name; None for no limit.
     """
     tiles = sorted({file.tile for file in files})
     if patterns:
@@ -72,7 +72,7 @@ def chosen(files: Sequence[TileFile], patterns: Sequence[str], limit: int | None
 
 
 def missing(files: Sequence[TileFile], part: str) -> list[str]:
-    """Names the files without which a part's tiles cannot be used: training tiles need the truth.
+    """Report required files that the store does not have; training tiles need the truth.
 
     Example:
         >>> rgb = TileFile(Item("A_RGB.tif", 1, ""), "A", "RGB", Path("Inputs/A_RGB.tif"))

@@ -1,8 +1,8 @@
-"""Whether a file is the one that lies on an object store, by the checksums that the store gives.
+"""Verify a local file against the checksums that an object store reports.
 
-How it works: the ETag of a file that was uploaded in one piece is its MD5, unless the store encrypts with keys of a key
-service. Of an upload in N parts it is `<MD5 over the parts' MD5s>-N`, and the size of the parts has to be known: the
-store tells, or the usual ones are tried. Stores may keep other checksums beside it (SHA-256, SHA-1, CRC-32).
+How it works: the ETag of an object that was uploaded in one piece is its MD5, unless the store encrypts it with keys of
+a key management service. For a multipart upload of N parts it is `<MD5 of the parts' MD5s>-N`; the part size is asked
+from the store, or common sizes are tried. Stores may report further checksums (SHA-256, SHA-1, CRC-32).
 """
 
 import hashlib
@@ -17,23 +17,23 @@ from eaves.urban3d.object_store import CHUNK_BYTES, Item, Store
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _MULTIPART = re.compile("[0-9a-f]{32}-([1-9][0-9]*)")
-# What upload tools take, in MiB and in MB: aws and boto3 8, s3fs 50, rclone 5, s3cmd 15, others.
-_USUAL_PART_BYTES = [size * unit for unit in (1 << 20, 10**6) for size in (8, 5, 10, 15, 16, 25, 32, 50, 64, 100, 128)]
+# Defaults of upload tools, in MiB and in MB: aws and boto3 8, s3fs 50, rclone 5, s3cmd 15, others.
+_COMMON_PART_BYTES = [size * unit for unit in (1 << 20, 10**6) for size in (8, 5, 10, 15, 16, 25, 32, 50, 64, 100, 128)]
 
 
-def same(path: Path, item: Item, store: Store) -> bool | None:
-    """Compares a file with the one on the store.
+def matches(path: Path, item: Item, store: Store) -> bool | None:
+    """Compare a local file with an object on the store.
 
     Args:
-        path: the file here.
-        item: the one there.
-        store: asked for details only where the ETag alone does not tell.
+        path: The local file.
+        item: The object.
+        store: The store; asked for details only if the ETag alone is not conclusive.
 
     Returns:
-        None where the size is the same and the store gives nothing else to compare.
+        Whether they are the same; None if the sizes agree and the store reports no usable checksum.
 
     Raises:
-        InputError: the store cannot be reached, or refuses.
+        InputError: If the store cannot be reached or refuses the request.
     """
     if path.stat().st_size != item.size:
         return False
@@ -46,22 +46,22 @@ def same(path: Path, item: Item, store: Store) -> bool | None:
         if value and details.get("ChecksumType") != "COMPOSITE" and "-" not in value:
             return b64encode(digest(path)).decode() == value
     if details.get("ServerSideEncryption") not in (None, "AES256") or "SSECustomerAlgorithm" in details:
-        return None  # then an ETag is no MD5
+        return None  # the ETag is no MD5
     if plain:
         return False
     if multipart := _MULTIPART.fullmatch(item.etag):
-        count, told = int(multipart[1]), store.part_bytes(item)
-        for part_bytes in [told] if told else _USUAL_PART_BYTES:
+        count, reported = int(multipart[1]), store.part_bytes(item)
+        for part_bytes in [reported] if reported else _COMMON_PART_BYTES:
             if -(-item.size // part_bytes) == count:
                 if multipart_md5(path, part_bytes) == item.etag:
                     return True
-                if told:
+                if reported:
                     return False
     return None
 
 
 def multipart_md5(path: Path, part_bytes: int) -> str:
-    """Gives the ETag of a file that is uploaded in parts of this size."""
+    """Compute the ETag that a file gets when uploaded in parts of this size."""
     digests = []
     with path.open("rb") as stream:
         while True:
@@ -88,7 +88,7 @@ def _crc32(path: Path) -> bytes:
     return value.to_bytes(4, "big")
 
 
-# The store's name of a checksum -> how it is computed; the strongest comes first.
+# The store's name of a checksum -> the function that computes it; the strongest first.
 _DIGESTS: dict[str, Callable[[Path], bytes]] = {
     "ChecksumSHA256": partial(_hashed, algorithm="sha256"),
     "ChecksumSHA1": partial(_hashed, algorithm="sha1"),

@@ -1,4 +1,4 @@
-"""An object store that speaks S3: what lies there, its bytes and its checksums; every fault is one line."""
+"""Access to an S3-compatible object store: list and read objects, and get their checksums."""
 
 import logging
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from botocore.session import Session
 
 from eaves.core.errors import InputError
 
-CHUNK_BYTES = 1 << 16  # what is lost at most of a file when the process is killed
-REGION = "us-east-1"  # where no setting names one; public buckets elsewhere are found through it
-# What a store answers to keys that it does not know, or that are no longer good.
+CHUNK_BYTES = 1 << 16  # the most that a killed process loses of a file
+REGION = "us-east-1"  # the default; requests for buckets in other regions are redirected from here
+# Error codes for unknown, invalid or expired access keys.
 _REFUSED = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
 
 class ConnectionBrokenError(Exception):
-    """The connection broke while a file was read: ask again for the rest."""
+    """The connection broke while an object was being read; the rest can be requested again."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A file on the store. size: in bytes. etag: what the store tells versions apart by, often an MD5; no quotes."""
+    """An object on the store: its key, its size in bytes, and its ETag without quotes, often an MD5."""
 
     key: str
     size: int
@@ -32,7 +32,7 @@ class Item:
 
 
 class Store:
-    """One bucket of an object store."""
+    """A bucket of an object store."""
 
     def __init__(
         self,
@@ -43,19 +43,19 @@ class Store:
         connections: int = 8,
         retries: int = 5,
     ) -> None:
-        """Connects to nothing yet.
+        """Create the client; no connection is made yet.
 
         Args:
-            bucket: its name.
-            endpoint: the URL of a store other than Amazon's.
-            profile: whose keys sign the requests, a section of the AWS configuration; None takes the keys that the
-                environment or configuration give, and does without where there are none.
-            unsigned: do without keys in any case, as public buckets allow.
-            connections: how many threads will read at a time.
-            retries: of a request, with growing pauses, where the store does not answer or is too busy.
+            bucket: Name of the bucket.
+            endpoint: URL of a store other than Amazon's.
+            profile: Profile of the AWS configuration whose keys sign the requests; None uses the keys in the
+                environment or the configuration, or none if there are none.
+            unsigned: Send unsigned requests in any case, as public buckets allow.
+            connections: Number of threads that will read at the same time.
+            retries: Retries of a request, with increasing pauses, if the store does not answer or is too busy.
 
         Raises:
-            InputError: there is no such profile, or the endpoint is no URL.
+            InputError: If there is no such profile, or the endpoint is not a URL.
         """
         self.bucket, self.place = bucket, f"s3://{bucket}" + (f" at {endpoint}" if endpoint else "")
         settings: dict[str, Any] = {
@@ -63,10 +63,10 @@ class Store:
             "retries": {"mode": "standard", "total_max_attempts": 1 + retries},
             "connect_timeout": 10,
             "read_timeout": 30,
-            "response_checksum_validation": "when_required",  # whole files are verified here, not pieces there
+            "response_checksum_validation": "when_required",  # files are verified when complete
         }
         if endpoint:
-            settings["s3"] = {"addressing_style": "path"}  # other stores seldom have a host name per bucket
+            settings["s3"] = {"addressing_style": "path"}  # few other stores have a host name per bucket
         logging.getLogger("botocore").setLevel(logging.ERROR)
         with self._faults_named(self.place):
             session = Session(profile=profile)
@@ -79,10 +79,10 @@ class Store:
             )
 
     def files(self, prefix: str) -> list[Item]:
-        """Lists the files whose keys begin like this, sorted by key.
+        """List the objects whose keys begin with a prefix, sorted by key.
 
         Raises:
-            InputError: the store cannot be reached, or refuses.
+            InputError: If the store cannot be reached or refuses the request.
         """
         found = []
         with self._faults_named(self.place):
@@ -92,18 +92,18 @@ class Store:
         return sorted((item for item in found if not item.key.endswith("/")), key=lambda item: item.key)
 
     def read(self, item: Item, start: int = 0) -> Iterator[bytes]:
-        """Reads a file from a byte on, piece by piece; that very version of it.
+        """Yield the bytes of an object from an offset, in chunks; only of the version that `item` describes.
 
         Raises:
-            InputError: the store cannot be reached, refuses, or has another version by now.
-            ConnectionBrokenError: the connection broke on the way.
+            InputError: If the store cannot be reached, refuses the request, or has another version by now.
+            ConnectionBrokenError: If the connection breaks.
         """
         with self._faults_named(f"s3://{self.bucket}/{item.key}"):
             answer = self._client.get_object(
                 Bucket=self.bucket, Key=item.key, Range=f"bytes={start}-", IfMatch=f'"{item.etag}"'
             )
         if not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
-            raise InputError(f"{self.place}: this store sends no parts of files (ranges); name another with --endpoint")
+            raise InputError(f"{self.place}: this store does not support range requests; use another --endpoint")
         body = answer["Body"]
         try:
             while piece := body.read(CHUNK_BYTES):
@@ -114,19 +114,19 @@ class Store:
             body.close()
 
     def details(self, item: Item) -> dict[str, Any]:
-        """Gives what the store tells of a file: `ChecksumSHA256` and the like, `ServerSideEncryption`.
+        """Return an object's metadata, such as `ChecksumSHA256` and `ServerSideEncryption`.
 
         Raises:
-            InputError: the store cannot be reached, or refuses.
+            InputError: If the store cannot be reached or refuses the request.
         """
         with self._faults_named(f"s3://{self.bucket}/{item.key}"):
             return self._client.head_object(Bucket=self.bucket, Key=item.key, ChecksumMode="ENABLED")
 
     def part_bytes(self, item: Item) -> int | None:
-        """Gives the size of the parts in which a file was uploaded; None where the store does not tell.
+        """Return the part size of a multipart upload; None if the store does not report it.
 
         Raises:
-            InputError: the store cannot be reached, or refuses.
+            InputError: If the store cannot be reached or refuses the request.
         """
         with self._faults_named(f"s3://{self.bucket}/{item.key}"):
             first = self._client.head_object(Bucket=self.bucket, Key=item.key, PartNumber=1)
@@ -134,17 +134,17 @@ class Store:
 
     @contextmanager
     def _faults_named(self, what: str) -> Iterator[None]:
-        """Says in one line what is wrong and what to do."""
+        """Turn errors of the client into InputErrors that say what is wrong and what to do."""
         try:
             yield
         except exceptions.ClientError as error:
             raise InputError(f"{what}: {self._advice(error)}") from error
         except exceptions.ProfileNotFound as error:
-            raise InputError(f"--profile: {error}; `aws configure list-profiles` shows those there are") from error
+            raise InputError(f"--profile: {error}; `aws configure list-profiles` lists the available ones") from error
         except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
             raise InputError(
-                f"{what}: cannot be reached ({error}); connect, or name a mirror that can be with --endpoint, and run "
-                "this again: it goes on from here"
+                f"{what}: cannot be reached ({error}); check the network, or use a mirror with --endpoint, and run "
+                "this again to resume"
             ) from error
         except (exceptions.BotoCoreError, ValueError) as error:
             why = " ".join(str(error).split())
@@ -154,14 +154,18 @@ class Store:
         answer = error.response["Error"]
         code, status = answer["Code"], error.response["ResponseMetadata"].get("HTTPStatusCode")
         if code in _REFUSED:
-            return f"the keys are refused ({code}); give others with --profile; a public bucket needs --no-sign-request"
+            return (
+                f"the keys were rejected ({code}); use others with --profile, or --no-sign-request for a public bucket"
+            )
         if code == "NoSuchBucket":
             return "no such bucket; check --bucket and --endpoint"
         if code == "PreconditionFailed":
-            return "the store has another version by now; run this again"
+            return "the object has changed on the store in the meantime; run this again"
         if status == 403:
-            how = "signed with your keys" if self.signed else "without keys"
-            return f"access denied to a request {how}; a private bucket needs --profile, a public --no-sign-request"
+            how = "signed" if self.signed else "unsigned"
+            return (
+                f"access denied to the {how} request; a private bucket needs --profile, a public one --no-sign-request"
+            )
         if status == 404:
-            return "no such file; check --prefix, or run this again if the store has changed"
-        return f"the store answers {code}: {answer.get('Message', '')}; try again later"
+            return "no such object; check --prefix, or run this again if the store has changed"
+        return f"the store returned {code}: {answer.get('Message', '')}; try again later"

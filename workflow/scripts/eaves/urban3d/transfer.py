@@ -1,4 +1,4 @@
-"""Fetches files from an object store: resumed where they were cut, verified before they get their names."""
+"""Download files from an object store: interrupted downloads are resumed, and files are verified before renaming."""
 
 import re
 import shutil
@@ -16,26 +16,26 @@ from eaves.core.write_errors import in_words, refusal
 from eaves.urban3d import checksums
 from eaves.urban3d.object_store import ConnectionBrokenError, Item, Store
 
-FIRST_PAUSE_S = 1.0  # doubles with every attempt that brought nothing
+FIRST_PAUSE_S = 1.0  # doubles with every attempt that received nothing
 T = TypeVar("T")
 
 
 class Transfer(NamedTuple):
-    """A file on the store, and where it goes."""
+    """An object on the store, and the path to download it to."""
 
     item: Item
     path: Path
 
 
 class DamagedError(InputError):
-    """What arrived is not what the store says it has."""
+    """The downloaded file does not match the store's checksum."""
 
 
-def lacking(transfers: Sequence[Transfer], store: Store, jobs: int) -> list[Transfer]:
-    """Gives the transfers whose files are not here, or are not those of the store: every byte here is read.
+def find_missing(transfers: Sequence[Transfer], store: Store, jobs: int) -> list[Transfer]:
+    """Return the transfers whose local files are missing or differ from the store's; reads all local files.
 
     Raises:
-        InputError: the store cannot be reached, or refuses.
+        InputError: If the store cannot be reached or refuses the request.
     """
     here = [transfer for transfer in transfers if transfer.path.is_file()]
     found: dict[Transfer, bool | None] = {}
@@ -44,22 +44,24 @@ def lacking(transfers: Sequence[Transfer], store: Store, jobs: int) -> list[Tran
         if stop.is_set():
             return
         try:
-            found[transfer] = checksums.same(transfer.path, transfer.item, store)
+            found[transfer] = checksums.matches(transfer.path, transfer.item, store)
         except OSError as error:
-            raise InputError(f"{transfer.path}: cannot be read ({error.strerror}); remove it or mend that") from error
+            raise InputError(
+                f"{transfer.path}: cannot be read ({error.strerror}); remove the file or make it readable"
+            ) from error
         meter.add(transfer.item.size, files=1)
 
     with Meter("verify", sum(transfer.item.size for transfer in here), "B", scaled=True, files=len(here)) as meter:
         _in_parallel(compare, here, jobs)
-    _tell_unverified(list(found.values()).count(None))
+    _warn_unverified(list(found.values()).count(None))
     return [transfer for transfer in transfers if found.get(transfer, False) is False]
 
 
 def check_space(transfers: Sequence[Transfer], folder: Path) -> None:
-    """Refuses to begin where the disk is too small for what is to come.
+    """Check that the disk has room for the downloads.
 
     Raises:
-        InputError: with what is needed and what is free.
+        InputError: If it has not; the message says how much is needed and how much is free.
     """
     parts = [_part(transfer) for transfer in transfers]
     needed = sum(transfer.item.size for transfer in transfers) - sum(
@@ -69,41 +71,42 @@ def check_space(transfers: Sequence[Transfer], folder: Path) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise InputError(
-            f"{folder}: {in_words(needed)} are to come, but only {in_words(free)} are free there; free "
-            f"{in_words(needed - free)}, name another folder with --to, or take fewer tiles (--tiles, --limit)"
+            f"{folder}: the download needs {in_words(needed)}, but only {in_words(free)} are free there; free "
+            f"{in_words(needed - free)}, choose another folder with --to, or fewer tiles with --include or --limit"
         )
 
 
 def fetch(transfers: Sequence[Transfer], store: Store, jobs: int = 8, retries: int = 5) -> None:
-    """Fetches files.
+    """Download files.
 
-    What has arrived of a file lies beside its place as `.<name>.<version>.part`, and the next run goes on from there.
-    A file gets its name when its checksum has been found right.
+    An incomplete file is kept next to its destination as `.<name>.<version>.part`, from which the next run resumes. It
+    is renamed once its checksum has been verified.
 
     Args:
-        transfers: what is to be fetched; a file that is there already is replaced.
-        store: where from.
-        jobs: how many at a time.
-        retries: of a broken connection, each after a longer pause; what brings something sets the count back.
+        transfers: The files to download; existing files are replaced.
+        store: The store to download from.
+        jobs: Number of files to download at the same time.
+        retries: Retries after a broken connection, with increasing pauses; received data resets the count.
 
     Raises:
-        InputError: one line per file that arrives damaged, after all others are fetched; everything else stops the
-            rest: the store cannot be reached or refuses, the disk is full, a folder cannot be written to.
+        InputError: If files arrive damaged: one line for each, after all others have been downloaded. Any other error
+            stops all downloads: the store cannot be reached or refuses a request, the disk is full, or a folder is not
+            writable.
     """
-    found: list[bool | None] = []
+    outcomes: list[bool | None] = []
 
     def one(transfer: Transfer, stop: threading.Event) -> None:
-        found.append(_fetch_one(transfer, store, meter, stop, retries))
+        outcomes.append(_fetch_one(transfer, store, meter, stop, retries))
 
     with Meter(
         "fetch", sum(transfer.item.size for transfer in transfers), "B", scaled=True, files=len(transfers)
     ) as meter:
         _in_parallel(one, transfers, jobs)
-    _tell_unverified(found.count(None))
+    _warn_unverified(outcomes.count(None))
 
 
 def _in_parallel(work: Callable[[T, threading.Event], None], items: Sequence[T], jobs: int) -> None:
-    """Works in threads; a fault, or Ctrl-C, asks the others to stop and is raised when they have."""
+    """Process items in threads; after an error or Ctrl-C the other threads stop before it is raised."""
     stop, damaged = threading.Event(), []
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -119,19 +122,19 @@ def _in_parallel(work: Callable[[T, threading.Event], None], items: Sequence[T],
         raise InputError("\n".join(sorted(damaged)))
 
 
-def _tell_unverified(files: int) -> None:
+def _warn_unverified(files: int) -> None:
     if files:
-        LOG.warning("%d of these files only by their size: the store tells no checksum of them", files)
+        LOG.warning("%d files were verified by size only: the store reports no checksum for them", files)
 
 
 def _part(transfer: Transfer) -> Path:
-    """Where a file lies while it is not whole; of another version of it, elsewhere."""
+    """Return the path of an incomplete file, which depends on the version on the store."""
     version = re.sub(r"\W", "-", transfer.item.etag)
     return transfer.path.with_name(f".{transfer.path.name}.{version}.part")
 
 
 def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.Event, retries: int) -> bool | None:
-    """Fetches a file; None where it could not be verified, False where it was asked to stop."""
+    """Download a file; return None if it could not be verified, False if asked to stop."""
     item, path = transfer
     part = _part(transfer)
     try:
@@ -142,30 +145,30 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
         for last in (False, True):
             here = part.stat().st_size if part.exists() else 0
             meter.add(min(here, item.size))
-            if not _complete(part, item, store, meter, stop, retries):
+            if not _download_rest(part, item, store, meter, stop, retries):
                 return False
-            same = checksums.same(part, item, store)
-            if same is not False:
+            verified = checksums.matches(part, item, store)
+            if verified is not False:
                 sync(part)
                 part.replace(path)
                 meter.add(0, files=1)
-                return same
+                return verified
             part.unlink()
             if last or not here:
                 break
             meter.add(-item.size)
     except OSError as error:
         missing = item.size - (part.stat().st_size if part.exists() else 0)
-        raise WriteError(f"{refusal(path, error, missing)}: it goes on from here") from error
-    raise DamagedError(f"{path}: what arrives has another checksum than the store's; run this again")
+        raise WriteError(f"{refusal(path, error, missing)}: the download resumes from here") from error
+    raise DamagedError(f"{path}: the downloaded file does not match the store's checksum; run this again")
 
 
-def _complete(part: Path, item: Item, store: Store, meter: Meter, stop: threading.Event, retries: int) -> bool:
-    """Appends what is missing of a file; False where it was asked to stop before the end."""
+def _download_rest(part: Path, item: Item, store: Store, meter: Meter, stop: threading.Event, retries: int) -> bool:
+    """Append the missing bytes of a file; return False if asked to stop before the end."""
     part.touch()
-    tried = 0
+    failures = 0
     while (start := part.stat().st_size) < item.size:
-        why = "it ends too early"
+        reason = "the response ended early"
         try:
             with part.open("ab", buffering=0) as out:
                 for piece in store.read(item, start):
@@ -174,13 +177,11 @@ def _complete(part: Path, item: Item, store: Store, meter: Meter, stop: threadin
                     if stop.is_set():
                         return False
         except ConnectionBrokenError as error:
-            why = str(error)
+            reason = str(error)
         if (size := part.stat().st_size) < item.size:
-            tried = tried + 1 if size == start else 1
-            if tried > retries:
-                raise InputError(
-                    f"{part}: the connection breaks again and again ({why}); run this again: it goes on from here"
-                )
-            if stop.wait(FIRST_PAUSE_S * 2 ** (tried - 1)):
+            failures = failures + 1 if size == start else 1
+            if failures > retries:
+                raise InputError(f"{part}: the connection broke repeatedly ({reason}); run this again to resume")
+            if stop.wait(FIRST_PAUSE_S * 2 ** (failures - 1)):
                 return False
     return True

@@ -1,1 +1,1 @@
-"""From rasters of buildings to polygons with attributes, in the formats of GIS programs."""
+"""Building outlines: polygons with attributes from label rasters, written in formats that GIS programs read."""

@@ -1,4 +1,4 @@
-"""Turns a label raster into building outlines, along the pixel edges or with straight walls, and their sizes."""
+"""Convert a label raster to building outlines, along the pixel edges or with straight walls, and measure them."""
 
 from typing import Any
 
@@ -24,23 +24,23 @@ def outlines(
     ground_m: np.ndarray | None = None,
     tolerance_m: float = 0.0,
 ) -> geopandas.GeoDataFrame:
-    """Outline and measure all buildings of a tile.
+    """Return the outlines and attributes of all buildings of a tile.
 
     Args:
         labels: (H, W) integer instance ids, 0 is ground.
-        transform: Affine transform from (column, row) to map coordinates, as rasterio gives it.
-        crs: Anything that pyproj understands, or None for plain metres.
-        tile: The tile's id.
-        height_m: (H, W) floating point, metres above ground, NaN where unknown; None where there is no such raster.
+        transform: Affine transform from (column, row) to map coordinates, as in rasterio.
+        crs: Anything that pyproj accepts as a CRS, or None if coordinates are plain metres.
+        tile: Name of the tile.
+        height_m: (H, W) floating point, metres above ground, NaN where unknown; or None.
         probability: (H, W) floating point, 0..1, probability of a building; or None.
         ground_m: (H, W) floating point, elevation of the bare ground in metres, NaN where unknown; or None.
-        tolerance_m: Metres: 0 draws outlines along the pixel edges; above, `eaves.walls.regularize` gives them straight
-            walls, nowhere further than this from the pixel edges.
+        tolerance_m: 0 for outlines along the pixel edges; otherwise the maximum deviation, in metres, of outlines with
+            straight walls from the pixel edges (`eaves.walls.regularize`).
 
     Returns:
-        One row per building by ascending id: `tile`, `id`, `area_m2`, `perimeter_m`, then the rest of `attributes`,
-        `regularized` (walls were fitted) and `geometry`. Areas and perimeters are those of the geometry, in metres
-        whatever the unit of the CRS; where its unit is an angle, they are measured on the ellipsoid.
+        One row per building by ascending id: `tile`, `id`, `area_m2`, `perimeter_m`, then the other columns of
+        `attributes`, `regularized` (True if walls were fitted) and `geometry`. Areas and perimeters are those of the
+        geometry, in metres whatever the unit of the CRS; on the ellipsoid if the CRS is geographic.
 
     Raises:
         InputError: The rasters differ in shape, or the labels are not integers.
@@ -63,16 +63,16 @@ def outlines(
 
 
 def polygons(labels: np.ndarray) -> list[tuple[int, shapely.Polygon | shapely.MultiPolygon]]:
-    """Outline every building exactly along its pixel edges, holes included.
+    """Return the exact outline of every building along its pixel edges, including holes.
 
-    Burning the polygons into a raster gives the labels again. All polygons are valid: where two pixels of a building
-    touch only by a corner, a hole touches the outer ring in that point.
+    Rasterizing the polygons reproduces the labels. All polygons are valid: where two pixels of a building touch only at
+    a corner, a hole touches the outer ring in that point.
 
     Args:
         labels: (H, W) integer instance ids, 0 is ground.
 
     Returns:
-        (id, polygon) by ascending id, in pixel coordinates: x is the column and y the row, and the upper left corner
+        (id, polygon) by ascending id, in pixel coordinates: x is the column, y is the row, and the upper left corner
         of the upper left pixel is (0, 0). A building of several 4-connected pieces is a MultiPolygon.
 
     Raises:
@@ -92,7 +92,7 @@ def _trace_buildings(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     corners, offsets, run_of_ring = trace_rings(regions, runs.row, runs.start)
 
     piece_of_ring = runs.piece[run_of_ring]
-    by_piece = np.argsort(piece_of_ring, kind="stable")  # stable: the outer ring stays the first of its piece
+    by_piece = np.argsort(piece_of_ring, kind="stable")  # stable, so that the outer ring remains the first of its piece
     n_corners = np.diff(offsets)[by_piece]
     corners = corners[concatenated_ranges(offsets[:-1][by_piece], n_corners)]
     n_rings = np.bincount(piece_of_ring, minlength=runs.n_pieces)
@@ -109,7 +109,7 @@ def _trace_buildings(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _number_pieces(runs: Runs, shape: tuple[int, int]) -> np.ndarray:
-    """Paint the number of its piece, from 1, on each pixel."""
+    """Return a raster of the pieces' numbers, from 1: (H, W) int32, 0 is ground."""
     pieces = np.zeros(shape, np.int32)
     pixels = concatenated_ranges(runs.row.astype(np.int64) * shape[1] + runs.start, runs.length)
     pieces.ravel()[pixels] = np.repeat(runs.piece + 1, runs.length)
@@ -117,7 +117,7 @@ def _number_pieces(runs: Runs, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _metres_per_unit(system: pyproj.CRS | None, place: np.ndarray) -> np.ndarray:
-    """Return what turns steps in map coordinates into metres on the ground around a place: (2, 2)."""
+    """Return the matrix that converts steps in map coordinates to metres on the ground around a place: (2, 2)."""
     if system is not None and system.is_geographic:
         (x, y), step = place, 1e-3
         geod = system.get_geod() or pyproj.Geod(ellps="WGS84")

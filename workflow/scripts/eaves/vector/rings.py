@@ -1,4 +1,4 @@
-"""Follows the pixel edges around every region of a label raster: the corners of outer boundaries and of holes."""
+"""Trace the pixel edges around every region of a label raster: the corners of outer boundaries and of holes."""
 
 import numpy as np
 
@@ -7,24 +7,24 @@ from eaves.core.jit import compiled
 
 @compiled
 def trace_rings(regions: np.ndarray, rows: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk along the boundaries of all regions.
+    """Trace the boundaries of all regions.
 
-    How it works: every ring passes the left edge of some run. From each such edge that no walk has passed yet, walk
-    along the pixel edges with the region on the right-hand side (rows counted downwards) until back at the start, and
-    note the corners. Where two pixels of the region touch only by a corner, the walk goes on along the other of the
-    two: a 4-connected region's rings then never touch themselves, and meet each other in single points only, which
-    makes valid polygons.
+    How it works: every ring contains the left edge of some run. From each such edge that no ring contains yet, follow
+    the pixel edges with the region on the right-hand side (rows count downwards) back to the start, and record the
+    corners. Where two pixels of the region touch only at a corner, the path continues along the other pixel: the rings
+    of a 4-connected region then never touch themselves, and touch each other in single points only, which makes valid
+    polygons.
 
     Args:
-        regions: (H, W) integer, 4-connected regions with an id each, 0 is ground.
-        rows: (n,) int32, rows of the regions' runs in row-major order, as `eaves.labels.run_lengths` finds them.
+        regions: (H, W) integer, ids of 4-connected regions, 0 is ground.
+        rows: (n,) int32, rows of the regions' runs in row-major order, as in `eaves.labels.run_lengths`.
         starts: (n,) int32, first columns of the runs.
 
     Returns:
-        corners: (k, 2) float64, column and row of the pixel corner, each ring closed (its first corner comes again).
+        corners: (k, 2) float64, column and row of each corner; rings are closed (the first corner is repeated).
         offsets: (n_rings + 1,) int64, ring i has the corners offsets[i]:offsets[i + 1].
-        run_of: (n_rings,) int64, the first run that each ring passes; ascending, so that the first ring of a region
-            is the outer one.
+        run_of: (n_rings,) int64, the first run on each ring; ascending, so that the first ring of a region is the outer
+            one.
     """
     height, width = regions.shape
     passed = np.zeros((height, width), np.bool_)
@@ -40,7 +40,7 @@ def trace_rings(regions: np.ndarray, rows: np.ndarray, starts: np.ndarray) -> tu
         # (dx, dy) is the direction of travel: up along the left edge of this pixel, to its upper corner.
         x, y, dx, dy = np.int64(column), np.int64(row), 0, -1
         while not passed[row, column]:
-            # Of the two pixels ahead, the one on the left-hand side of the way and the one on the right.
+            # The two pixels ahead: to the left and to the right of the path.
             left_x, left_y = x + (dx + dy - 1) // 2, y + (dy - dx - 1) // 2
             right_x, right_y = x + (dx - dy - 1) // 2, y + (dy + dx - 1) // 2
             turn = 0

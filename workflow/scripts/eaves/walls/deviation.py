@@ -1,31 +1,31 @@
-"""Tells whether two lines stay within a distance of each other everywhere, not at their corners alone."""
+"""Check that two lines stay within a distance of each other along their whole length, not only at the corners."""
 
 import numpy as np
 
 from eaves.core.jit import compiled
 
 SLACK = 1e-3
-"""A line counts as too far away where it can be so by more than this share of the limit."""
+"""Distances within this share below the limit may count as too large, so that the search ends."""
 
 
 @compiled
 def within_distance(line: np.ndarray, other: np.ndarray, limit: float) -> bool:
-    """Tell whether every point of a line is within a distance of another line: the directed Hausdorff distance.
+    """Return whether every point of a line is within a distance of another line (directed Hausdorff distance).
 
-    How it works: the distance to the other line changes along a segment by no more than one walks. So from the
-    distances at its ends follows the most that it can be between; where that is too much, the segment is halved.
+    How it works: along a segment, the distance to the other line changes at most by the length travelled. The distances
+    at the two ends therefore bound the distance in between; if the bound exceeds the limit, the segment is halved.
 
     Args:
         line: (n, 4) float64, segments: x and y of one end, x and y of the other.
         other: (m, 4) float64.
-        limit: The distance.
+        limit: Largest distance allowed.
 
     Returns:
-        True only where no point is further away than the limit. Of distances within a thousandth below the limit
-        some count as too far.
+        True only if no point is further away than the limit. Distances within a thousandth below the limit may count
+        as too large.
     """
     certain = limit / (1 + SLACK)
-    # Segments still to be looked at: x, y of both ends and their distances.
+    # Stack of segments to check: x, y of both ends, and the distances of the ends from the other line.
     todo = np.empty((64, 6))
     for k in range(len(line)):
         todo[0, :4] = line[k]
@@ -54,7 +54,7 @@ def within_distance(line: np.ndarray, other: np.ndarray, limit: float) -> bool:
 
 @compiled
 def distances(points: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """Give the distance of each point from a line.
+    """Return the distance of each point from a line.
 
     Args:
         points: (n, 2) float64.
@@ -71,7 +71,7 @@ def distances(points: np.ndarray, line: np.ndarray) -> np.ndarray:
 
 @compiled
 def _distance(x: float, y: float, line: np.ndarray) -> float:
-    """Give the distance of a point from a line of segments."""
+    """Return the distance of a point from a line of segments."""
     least = np.inf
     for k in range(len(line)):
         dx, dy = line[k, 2] - line[k, 0], line[k, 3] - line[k, 1]

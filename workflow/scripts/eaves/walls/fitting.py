@@ -1,8 +1,9 @@
-"""Fits straight walls to the boundary of a building: along two directions at right angles, free only where it must be.
+"""Fit straight walls to a building's boundary: in two perpendicular directions, and in others only where needed.
 
-How it works: the boundary is a closed row of points, one on each pixel edge. `segments` divides it into walls. The
-two directions come from the boundary's tangents, then they are fitted to all walls together. Where the walls come too
-far from the boundary, for instance around a tower, more and shorter ones are drawn, there and nowhere else.
+How it works: the boundary is a closed sequence of points, one on each pixel edge. `segments` divides it into walls. The
+two main directions are estimated from the boundary's tangents and then refined by a fit to all walls together. Where
+the walls deviate too far from the boundary, for instance around a tower, the fit is repeated with more and shorter
+walls there, and only there.
 """
 
 import numpy as np
@@ -12,32 +13,33 @@ from eaves.walls.segments import angle_correction, intersect_walls, split_into_w
 
 ROUNDS = 5
 DETAIL_FACTOR = 3.0
-"""The charge per wall falls to this part around a place that is too far off, in each round."""
+"""In each round, the cost of a wall is divided by this around a place where the deviation is too large."""
 SAFETY_FACTOR = 0.97
-"""Corners keep to this part of the tolerance, so that what lies between them does as well."""
+"""Corners must stay within this share of the tolerance, so that the points between them stay within the tolerance."""
 REACH_TOLERANCES = 3.0
-"""How far such a place reaches, and half the stretch over which a tangent is taken: longer than the steps of pixels."""
+"""Radius of such a place, and half the length over which a tangent is taken: longer than the staircase of pixels."""
 SAME_ANGLE = np.radians(2)
-"""Directions closer than this are one: fitting it to the walls makes up for as much."""
+"""Directions closer than this count as one: the fit to the walls corrects a difference of this size."""
 HISTOGRAM_BINS = 45
-"""Of the histogram of tangents, over 90 degrees."""
+"""Number of bins in the histogram of tangent directions, over 90 degrees."""
 
 
 def fit_walls(
     points: np.ndarray, spacing: float, boundary: np.ndarray, tolerance: float, angle: float | None = None
 ) -> tuple[float, np.ndarray | None]:
-    """Fit a polygon of straight walls to a closed row of points.
+    """Fit a polygon of straight walls to a closed sequence of points.
 
     Args:
         points: (n, 2) float64, evenly spaced along the boundary.
-        spacing: Of the points, in their unit.
+        spacing: Distance between neighbouring points, in their unit.
         boundary: (k, 4) float64, the exact boundary as segments: x and y of one end, x and y of the other.
-        tolerance: How far polygon and boundary should be from each other at most, in the same unit.
-        angle: Radians, the first direction; None finds it.
+        tolerance: Largest deviation allowed between polygon and boundary, in the same unit.
+        angle: First main direction, radians; None estimates it.
 
     Returns:
-        angle: The first direction.
-        corners: (m, 2), or None where no polygon fits. It keeps to the tolerance mostly, but not surely.
+        angle: First main direction, radians.
+        corners: (m, 2) float64, or None if no polygon fits. The polygon is usually within the tolerance, but this is
+            not guaranteed: the caller must check it.
     """
     centre = points.mean(axis=0)
     around = points - centre
@@ -70,7 +72,7 @@ def fit_walls(
 
 
 def _fit_closed(points: np.ndarray, detail: np.ndarray, tolerance: float, spacing: float) -> np.ndarray | None:
-    """Cut a closed row: begin anywhere, then again between two walls found."""
+    """Divide a closed sequence into walls: first from an arbitrary start, then from the joint of two walls found."""
     cost, ends, kinds = split_into_walls(points, detail, tolerance, spacing, -1, -1)
     if not np.isfinite(cost) or len(kinds) < 3:
         return None
@@ -85,15 +87,15 @@ def _fit_closed(points: np.ndarray, detail: np.ndarray, tolerance: float, spacin
 
 
 def _rotate(points: np.ndarray, angle: float) -> np.ndarray:
-    """Turn points so that what lay along the angle lies along x."""
+    """Rotate points so that the direction `angle` becomes the x axis."""
     cos, sin = np.cos(angle), np.sin(angle)
     return points @ np.array([[cos, -sin], [sin, cos]])
 
 
 def _main_directions(points: np.ndarray, reach: int) -> list[float]:
-    """Find where the tangents point, modulo 90 degrees: the peak of their histogram, and their mean."""
+    """Estimate the direction of the tangents modulo 90 degrees: the peak of their histogram, and their mean."""
     tangents = np.roll(points, -reach, axis=0) - np.roll(points, reach, axis=0)
-    # Where the boundary turns within the reach, the chord is short: a weight of its square counts straight walls.
+    # Around a corner the chord is short, so weighting by its squared length favours straight walls.
     weights = (tangents**2).sum(axis=1)
     four = 4 * np.arctan2(tangents[:, 1], tangents[:, 0])
     bins = np.floor(four / (2 * np.pi) * HISTOGRAM_BINS).astype(np.intp) % HISTOGRAM_BINS
@@ -107,7 +109,7 @@ def _main_directions(points: np.ndarray, reach: int) -> list[float]:
 
 
 def _mark_around(places: list[np.intp], reach: int, count: int) -> np.ndarray:
-    """Mark what lies within a reach of some places in a closed row."""
+    """Mark the points within `reach` steps of some places in a closed sequence of `count` points: (count,) bool."""
     marks = np.zeros(count, bool)
     marks[np.add.outer(places, np.arange(-reach, reach + 1)) % count] = True
     return marks

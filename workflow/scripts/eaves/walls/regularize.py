@@ -1,4 +1,4 @@
-"""Draws buildings with straight walls and right angles, nowhere further from the exact outline than a tolerance."""
+"""Regularize the outlines of a tile's buildings: straight walls, right angles, a bounded deviation, no overlaps."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
@@ -10,29 +10,33 @@ from eaves.walls.deviation import within_distance
 from eaves.walls.fitting import fit_walls
 
 MAX_POINTS = 1500
-"""On one ring; a longer one is seen with fewer points a metre, since the time grows with their square."""
+"""Maximum number of points on a ring. Longer rings are sampled more coarsely, since time grows with the square."""
 SIMPLIFY_FACTOR = 0.5
-"""Part of the tolerance within which an outline is simplified that no walls fit."""
+"""If no walls fit, the outline is simplified within this share of the tolerance."""
 GRID_M = 1e-6
-"""Of the corners that cuts make. In floating point GEOS now and then mistakes nearly common walls for common areas."""
+"""Grid for the corners of differences and intersections. Without it, GEOS occasionally reports an overlap between
+neighbours whose walls nearly coincide."""
 MIN_OVERLAP_M2 = 1e-4
-"""Neighbours with a common wall have no more than this in common."""
+"""Overlaps up to this area count as rounding error."""
 
 Shape: TypeAlias = shapely.Polygon | shapely.MultiPolygon
 
 
 class Candidate(NamedTuple):
-    """One way to draw a building, in metres; `fitted` where its walls were fitted."""
+    """A possible outline of a building, in metres; `fitted` is True if its walls were fitted."""
 
     shape: Shape
     fitted: bool
 
 
 class Building(NamedTuple):
-    """What a building's candidates have to keep to, in metres.
+    """A building's exact outline and, if they are within the tolerance of it, its fitted walls; in metres.
 
-    exact: Its outline along the pixel edges. filled: The same without the holes that are filled. boundary: The edges of
-    `filled`, (n, 4). fitted: With straight walls, where they keep to the tolerance.
+    Attributes:
+        exact: Outline along the pixel edges.
+        filled: The same outline with small holes filled.
+        boundary: (n, 4) float64, edges of `filled`.
+        fitted: Outline with straight walls; None if there is none within the tolerance.
     """
 
     exact: Shape
@@ -41,7 +45,7 @@ class Building(NamedTuple):
     fitted: Shape | None
 
     def candidates(self, tolerance_m: float) -> Iterator[Candidate]:
-        """Give every candidate that keeps to the tolerance, the best first, the exact outline last."""
+        """Yield the outlines within the tolerance, the best first and the exact one last."""
         if self.fitted is not None:
             yield Candidate(self.fitted, True)
         simplified = shapely.simplify(self.filled, SIMPLIFY_FACTOR * tolerance_m)
@@ -55,23 +59,23 @@ def regularize(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Straighten the outlines of a tile's buildings.
 
-    How it works: `fitting` fits walls to each ring. The result is taken where it is a valid polygon whose boundary
-    lies within the tolerance of the exact one, and the exact one within the tolerance of it (the Hausdorff distance of
-    the boundaries). Else the outline is simplified within the tolerance. Then the buildings are placed by descending
-    size, and each loses what lies in those placed before it, so that neighbours get a common wall. Where a building
-    would lose more than the tolerance in every candidate, it stays exact, and so do the neighbours that took from it.
+    How it works: `fitting` fits walls to each ring. The result is accepted if it is a valid polygon and the Hausdorff
+    distance between its boundary and the exact one is within the tolerance. Otherwise the outline is simplified within
+    the tolerance. The buildings are then placed in descending order of size, and the area of those placed before is
+    subtracted from each, so that neighbours share a wall. If the subtraction takes every candidate of a building out of
+    the tolerance, this building and the neighbours that overlap it keep their exact outlines.
 
-    A hole without a point further than the tolerance from its boundary is filled, and does not count.
+    Holes that have no point further than the tolerance from their boundary are filled and not taken into account.
 
     Args:
-        exact: (n,) polygons and multipolygons in pixel coordinates, as `eaves.vector.polygonize.polygons` gives them.
-        pixel_to_m: (2, 2), turns (column, row) into metres in a plane where angles are those on the ground.
-        tolerance_m: Metres.
-        size: Rows and columns of the tile; nothing is drawn outside.
+        exact: (n,) polygons and multipolygons in pixel coordinates; their areas do not overlap.
+        pixel_to_m: (2, 2) float64, maps (column, row) to metres in a plane that preserves angles on the ground.
+        tolerance_m: Largest deviation from the exact outline, metres.
+        size: Rows and columns of the tile; outlines stay inside it.
 
     Returns:
-        geometry: (n,) in pixel coordinates, valid, without common area.
-        fitted: (n,) bool, whether walls were fitted; False where an outline is simplified or exact.
+        geometry: (n,) valid polygons and multipolygons in pixel coordinates, without overlaps.
+        fitted: (n,) bool, True if walls were fitted, False if the outline is simplified or exact.
     """
     rows, columns = size
     in_m = shapely.transform(exact, lambda corners: corners @ pixel_to_m.T)
@@ -87,7 +91,7 @@ def regularize(
 
 
 def within_tolerance(shape: shapely.Geometry, wanted: Shape, boundary: np.ndarray, tolerance_m: float) -> bool:
-    """Whether a shape is valid, of as many pieces as wanted, and within the tolerance of the boundary all along."""
+    """Return whether a shape is valid, has as many pieces as `wanted`, and is within the tolerance of `boundary`."""
     if shape.geom_type != wanted.geom_type or not shape.is_valid or shape.is_empty:
         return False
     if shapely.get_num_geometries(shape) != shapely.get_num_geometries(wanted):
@@ -97,7 +101,7 @@ def within_tolerance(shape: shapely.Geometry, wanted: Shape, boundary: np.ndarra
 
 
 def boundary_edges(shape: Shape) -> np.ndarray:
-    """Give all edges of all rings: (n, 4), x and y of one end, x and y of the other."""
+    """Return the edges of all rings: (n, 4) float64, x and y of one end, x and y of the other."""
     rings = [
         shapely.get_coordinates(ring) for part in shapely.get_parts(shape) for ring in (part.exterior, *part.interiors)
     ]
@@ -114,7 +118,7 @@ def fill_holes(shape: Shape, tolerance_m: float) -> Shape:
 
 
 def _fit_building(exact: Shape, pixel_to_m: np.ndarray, tolerance_m: float, tile: shapely.Polygon) -> Building:
-    """Draw a building by itself, inside the tile."""
+    """Fit walls to a building on its own, and clip them to the tile."""
     filled = fill_holes(exact, tolerance_m)
     boundary = boundary_edges(filled)
     pieces = shapely.get_parts(filled)
@@ -128,12 +132,12 @@ def _fit_building(exact: Shape, pixel_to_m: np.ndarray, tolerance_m: float, tile
 
 
 def _fit_part(part: shapely.Polygon, pixel_to_m: np.ndarray, tolerance_m: float) -> shapely.Polygon | None:
-    """Fit walls to all rings of one piece; None where they do not fit."""
+    """Fit walls to all rings of a polygon; return None if they do not fit."""
     rings: list[np.ndarray] = []
     angle = None
     for ring in (part.exterior, *part.interiors):
         points, spacing_m = _edge_midpoints(shapely.get_coordinates(ring), pixel_to_m)
-        # A courtyard has the directions of the outer walls.
+        # Courtyards use the directions of the outer walls.
         angle, corners = fit_walls(points, spacing_m, boundary_edges(shapely.Polygon(ring)), tolerance_m, angle)
         if corners is None:
             return None
@@ -142,9 +146,9 @@ def _fit_part(part: shapely.Polygon, pixel_to_m: np.ndarray, tolerance_m: float)
 
 
 def _edge_midpoints(corners: np.ndarray, pixel_to_m: np.ndarray) -> tuple[np.ndarray, float]:
-    """Give the midpoints of the pixel edges of a ring, in metres, and their mean distance along it.
+    """Return the midpoints of a ring's pixel edges, in metres, and their mean distance along the ring.
 
-    The true boundary passes them on either side alike; the pixels' corners would pull it outwards.
+    Midpoints lie on either side of the true boundary alike; the pixels' corners would bias the fit outwards.
     """
     steps = corners[1:] - corners[:-1]
     counts = np.rint(np.abs(steps @ np.linalg.inv(pixel_to_m).T).sum(axis=1)).astype(np.int64)
@@ -156,7 +160,7 @@ def _edge_midpoints(corners: np.ndarray, pixel_to_m: np.ndarray) -> tuple[np.nda
 
 
 def _place(buildings: list[Building], tolerance_m: float) -> list[Candidate]:
-    """Choose a candidate for each building, cut so that no two overlap."""
+    """Choose an outline for each building and clip it, so that no two overlap."""
     boxes = shapely.buffer(shapely.envelope([building.exact for building in buildings]), 2 * tolerance_m)
     neighbours: list[list[int]] = [[] for _ in buildings]
     for one, two in shapely.STRtree(boxes).query(boxes, predicate="intersects").T.tolist():
@@ -173,7 +177,7 @@ def _place(buildings: list[Building], tolerance_m: float) -> list[Candidate]:
             candidates = iter([exact]) if number in keep_exact else building.candidates(tolerance_m)
             others = [other for other in neighbours[number] if other in placed]
             candidate = _clip(building, candidates, [placed[other].shape for other in others], tolerance_m)
-            if candidate is None:  # the others leave too little room, so they get less
+            if candidate is None:  # the buildings placed before leave too little room
                 conflicting |= {number} | {other for other in others if _overlaps(placed[other].shape, building.exact)}
             placed[number] = candidate or exact
         if not conflicting:
@@ -184,7 +188,7 @@ def _place(buildings: list[Building], tolerance_m: float) -> list[Candidate]:
 def _clip(
     building: Building, candidates: Iterator[Candidate], others: list[Shape], tolerance_m: float
 ) -> Candidate | None:
-    """Take the best candidate that keeps to the tolerance without what lies in the others."""
+    """Return the first candidate that stays within the tolerance once the other buildings are subtracted."""
     for shape, fitted in candidates:
         taken = [other for other in others if _overlaps(other, shape)]
         if not taken:

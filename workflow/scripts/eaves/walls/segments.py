@@ -1,8 +1,8 @@
-"""Cuts a row of boundary points into straight walls at the least cost, and meets the walls in corners.
+"""Divide boundary points into straight walls at minimum cost, and intersect neighbouring walls in corners.
 
-A wall runs along the first direction (ALONG: x), across it (ACROSS: y) or, FREE, in a direction of its own. Its cost is
-the sum of its points' squared distances from the line that fits them best, and a charge. Prefix sums give the cost of
-any stretch at once; dynamic programming finds the cut of least cost among all.
+A wall is parallel to the first main direction (ALONG: x), perpendicular to it (ACROSS: y) or in any other direction
+(FREE). Its cost is the sum of the squared distances of its points from their best-fitting line, plus a fixed cost per
+wall. Prefix sums yield the cost of any stretch in constant time; dynamic programming finds the cheapest division.
 """
 
 import numpy as np
@@ -11,46 +11,47 @@ from eaves.core.jit import compiled
 
 ALONG, ACROSS, FREE = 0, 1, 2
 WALL_COST = 2.0
-"""Of a wall: a step as deep as the tolerance is kept where it is about this many tolerances long."""
+"""Fixed cost of a wall. A step as deep as the tolerance is kept if it is longer than about this many tolerances."""
 FREE_WALL_FACTOR = 3.0
-"""A free wall costs this many others, so that a slanting line is drawn where the building has one."""
+"""A free wall costs as much as this many others, so that oblique walls are drawn only where a building has them."""
 MIN_FREE_TOLERANCES = 4.0
-"""Shorter free walls would cut corners."""
+"""Minimum length of a free wall, in tolerances: shorter ones would cut corners."""
 MIN_WALL_TOLERANCES = 0.5
-"""No wall is shorter: a line through fewer points is chance."""
+"""Minimum length of any wall, in tolerances: a line through fewer points would be arbitrary."""
 STEP_TOLERANCES = 1.0
-"""Cuts are tried this far apart: corners come from the lines, not from the cuts, and detail ones cost time."""
+"""Distance between the positions where walls may end, in tolerances. Corners are intersections of the fitted lines, not
+these positions, so that a smaller distance would cost time only."""
 MIN_ANGLE = np.radians(20)
-"""Of a free wall to the two directions; a wall along or across with a step is as good as one that slants less."""
+"""Minimum angle between a free wall and the main directions; below it, walls along them with a step fit as well."""
 MIN_SINE = np.sin(np.radians(10))
-"""Of the angle between neighbouring walls; less, and where they meet is chance."""
+"""Minimum sine of the angle between neighbouring walls; below it, their intersection is ill-defined."""
 
 
 @compiled
 def split_into_walls(
     points: np.ndarray, detail: np.ndarray, tolerance: float, spacing: float, first: int, last: int
 ) -> tuple[float, np.ndarray, np.ndarray]:
-    """Cut a row of points into walls.
+    """Divide a sequence of points into walls at minimum cost.
 
     Args:
-        points: (n, 2) float64, evenly spaced, turned so that the first direction is x.
-        detail: (n,) float64, from 1: where it is larger, more and shorter walls are drawn.
-        tolerance: No point is further from its wall along or across, in the unit of the points.
-        spacing: Of the points.
-        first: The kind of the first wall, or -1 for any.
-        last: The kind of the last wall, or -1 for any.
+        points: (n, 2) float64, evenly spaced, rotated so that the first main direction is x.
+        detail: (n,) float64, 1 or more: larger values allow more and shorter walls.
+        tolerance: Largest distance of a point from its wall if this is ALONG or ACROSS, in the unit of the points.
+        spacing: Distance between neighbouring points.
+        first: Kind of the first wall, or -1 for any.
+        last: Kind of the last wall, or -1 for any.
 
     Returns:
-        cost: Infinite where the points cannot be cut so.
-        ends: (m,) int64, the point after the last of each wall.
-        kinds: (m,) int64; neighbours differ, or are both free.
+        cost: Infinite if there is no such division.
+        ends: (m,) int64, index after the last point of each wall.
+        kinds: (m,) int64, ALONG, ACROSS or FREE; neighbours differ, or both are FREE.
     """
     n = len(points)
     sums = _prefix_sums(points)
     best = np.full((n + 1, 3), np.inf)
     came_from = np.zeros((n + 1, 3), np.int64)
     came_as = np.full((n + 1, 3), -1, np.int64)
-    lines = np.zeros((n + 1, 3, 3))  # of the wall that ends here: a x + b y = c
+    lines = np.zeros((n + 1, 3, 3))  # line of the wall that ends here: a x + b y = c
     step = max(1, round(STEP_TOLERANCES * tolerance / spacing))
     shortest = max(1, round(MIN_WALL_TOLERANCES * tolerance / spacing))
     for j in range(shortest, n + 1):
@@ -64,7 +65,7 @@ def split_into_walls(
             if count < shortest or 0 < i < shortest or i % step != 0:
                 continue
             mean_x, mean_y, xx, yy, xy = _scatter(sums, i, j)
-            square = max(0.5 * (xx + yy) - np.hypot(0.5 * (xx - yy), xy), 0.0)  # about the free line
+            square = max(0.5 * (xx + yy) - np.hypot(0.5 * (xx - yy), xy), 0.0)  # about the best-fitting line
             if square > count * tolerance**2:
                 break
             charge = WALL_COST * tolerance**3 / spacing / detail[i]
@@ -80,7 +81,7 @@ def split_into_walls(
                         continue
                     a, b, cost = 1.0, 0.0, xx + charge
                 else:
-                    # The points of a line scatter evenly, then they lie within twice their root mean square.
+                    # Points scattered evenly about a line lie within twice their root mean square distance.
                     short = count * spacing < MIN_FREE_TOLERANCES * tolerance / np.sqrt(detail[i])
                     if short or 4 * square > count * tolerance**2:
                         continue
@@ -120,7 +121,7 @@ def split_into_walls(
 
 @compiled
 def angle_correction(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> float:
-    """Fit the two directions to all walls together: radians by which x is off."""
+    """Fit the two main directions to all walls together; return the angle from x to the first of them, radians."""
     sums = _prefix_sums(points)
     along, across, mixed = 0.0, 0.0, 0.0
     for wall in range(len(kinds)):
@@ -134,10 +135,10 @@ def angle_correction(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) ->
 
 @compiled
 def intersect_walls(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """Meet each wall with the next.
+    """Intersect each wall with the next.
 
     Returns:
-        (m, 2) float64; corner k is the end of wall k. A corner of parallel walls is NaN.
+        (m, 2) float64; corner k is the end of wall k, NaN if the two walls are parallel.
     """
     sums = _prefix_sums(points)
     walls = len(kinds)
@@ -164,7 +165,7 @@ def intersect_walls(points: np.ndarray, ends: np.ndarray, kinds: np.ndarray) -> 
 
 @compiled
 def _prefix_sums(points: np.ndarray) -> np.ndarray:
-    """Sum x, y, xx, yy and xy from the first point to each: (n + 1, 5)."""
+    """Return the prefix sums of x, y, xx, yy and xy: (n + 1, 5) float64."""
     sums = np.zeros((len(points) + 1, 5))
     for i in range(len(points)):
         x, y = points[i]
@@ -174,7 +175,7 @@ def _prefix_sums(points: np.ndarray) -> np.ndarray:
 
 @compiled
 def _scatter(sums: np.ndarray, begin: int, end: int) -> tuple[float, float, float, float, float]:
-    """Give mean x and y of the points begin..end - 1, and their summed squares xx, yy and xy about the mean."""
+    """Return the mean x and y of the points begin..end - 1, and their sums of squares xx, yy and xy about the mean."""
     count = end - begin
     mean_x, mean_y = (sums[end, 0] - sums[begin, 0]) / count, (sums[end, 1] - sums[begin, 1]) / count
     xx = sums[end, 2] - sums[begin, 2] - count * mean_x * mean_x
@@ -185,5 +186,5 @@ def _scatter(sums: np.ndarray, begin: int, end: int) -> tuple[float, float, floa
 
 @compiled
 def _line_angle(xx: float, yy: float, xy: float) -> float:
-    """Give the direction of the line that fits best, in -pi / 2..pi / 2."""
+    """Return the direction of the best-fitting line, -pi / 2..pi / 2."""
     return 0.5 * np.arctan2(2 * xy, xx - yy)

@@ -1,1 +1,1 @@
-"""What serves Snakemake itself: code hashes, its lock, its messages and signals."""
+"""Support for Snakemake itself: code hashes, stale locks, messages and interrupts."""

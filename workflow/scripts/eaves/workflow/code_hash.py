@@ -1,4 +1,4 @@
-"""A fingerprint of code: it changes with what the code does, not with its comments, docstrings or layout."""
+"""Hash a script with the code that it uses, ignoring comments, docstrings and formatting."""
 
 import ast
 from collections.abc import Iterator
@@ -8,42 +8,42 @@ from hashlib import sha256
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-"""The scripts, and beside them the packages that they use."""
+"""The folder of the scripts and of the packages that they use."""
 
 
 def code_hash(script: Path) -> str:
-    """Hashes a script with all of the library that it can come to use: functions, classes, values, directly or not.
+    """Hash a script with every function, class and value of the library that it can use, directly or indirectly.
 
-    How it works: from the script's own statements, names are followed to where the library defines them, and from
-    there on. A function that nothing here uses does not count, though its module is imported. Where it cannot be told
-    what is used (a module handed on as a value, `from x import *`), all of that module counts. What a module does
-    besides defining names counts for everyone who imports it.
+    How it works: starting from the script's own statements, names are followed to their definitions in the library, and
+    from there recursively. Unused functions of an imported module do not count. Where usage cannot be determined (a
+    module passed as a value, `from x import *`), the whole module counts. Statements of a module that do more than
+    define a name count for every script that imports it.
 
     Args:
-        script: a Python file.
+        script: A Python file.
 
     Returns:
         16 hexadecimal digits.
     """
     digest = sha256()
-    for file, name in sorted(reached(script), key=lambda part: (_relative(part[0]), part[1])):
+    for file, name in sorted(reachable(script), key=lambda part: (_relative(part[0]), part[1])):
         module = _module(file)
         texts, uses = module.statements, module.uses
         if name:
             texts, uses = module.defined[name].texts, module.defined[name].uses
-        # Names of other packages stand for what they are imported from.
-        foreign = {used: module.imported[used] for used, _ in uses if used in module.imported}
-        imports = [f"{used} = {source}" for used, source in sorted(foreign.items()) if not _files(source[0])]
+        # Names from third-party packages are represented by where they are imported from.
+        external = {used: module.imported[used] for used, _ in uses if used in module.imported}
+        imports = [f"{used} = {source}" for used, source in sorted(external.items()) if not _files(source[0])]
         for text in (*texts, *imports):
             digest.update(f"{_relative(file)} {name} {text}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def reached(script: Path) -> set[tuple[Path, str]]:
-    """Lists what a script can come to use.
+def reachable(script: Path) -> set[tuple[Path, str]]:
+    """List the definitions that a script can use.
 
     Returns:
-        (file, name) of definitions; (file, "") stands for what a file does besides defining names.
+        (file, name) of each definition; (file, "") stands for a file's statements that define no name.
     """
     start = script.resolve()
     found: set[tuple[Path, str]] = set()
@@ -58,7 +58,7 @@ def reached(script: Path) -> set[tuple[Path, str]]:
 
 @dataclass
 class _Definition:
-    """A name at a module's top level: the statements that define it, as text, and what they use."""
+    """A top-level name of a module: the statements that define it, as text, and the names they use."""
 
     texts: list[str]
     uses: set[tuple[str, str | None]]
@@ -66,7 +66,7 @@ class _Definition:
 
 @dataclass
 class _Module:
-    """What a file defines, imports and does; `uses` are pairs of a name and, where there is one, its attribute."""
+    """The definitions, imports and other statements of a file; `uses` are pairs of a name and its attribute, if any."""
 
     defined: dict[str, _Definition]
     imported: dict[str, tuple[str, str]]
@@ -107,7 +107,7 @@ def _module(file: Path) -> _Module:
 
 
 def _names_defined(statement: ast.stmt) -> list[str]:
-    """The names that a statement does nothing but define; none where it may do more."""
+    """Return the names that a statement defines; none if it may have other effects."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
     targets = statement.targets if isinstance(statement, ast.Assign) else []
@@ -119,7 +119,7 @@ def _names_defined(statement: ast.stmt) -> list[str]:
 
 
 def _uses(statement: ast.stmt) -> Iterator[tuple[str, str | None]]:
-    """Names that a statement reads, with the attribute that it reads of them, if it reads no more."""
+    """Yield the names that a statement reads, each with the dotted attribute that is read, or None."""
     within = {id(node.value) for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
     for node in ast.walk(statement):
         if id(node) in within:
@@ -131,7 +131,7 @@ def _uses(statement: ast.stmt) -> Iterator[tuple[str, str | None]]:
 
 
 def _dotted(node: ast.expr) -> list[str]:
-    """a.b.c as its parts; none where it does not begin with a name."""
+    """Split a.b.c into its parts; return none if it does not begin with a name."""
     if isinstance(node, ast.Name):
         return [node.id]
     before = _dotted(node.value) if isinstance(node, ast.Attribute) else []
@@ -139,7 +139,7 @@ def _dotted(node: ast.expr) -> list[str]:
 
 
 def _used_by(file: Path, name: str) -> Iterator[tuple[Path, str]]:
-    """What a definition uses of the library; the file's other statements for all."""
+    """Yield what a definition uses of the library, including the file's statements that define no name."""
     module = _module(file)
     yield file, ""
     if not name:
@@ -155,18 +155,18 @@ def _used_by(file: Path, name: str) -> Iterator[tuple[Path, str]]:
         if used in module.defined:
             yield file, used
         elif used in module.imported:
-            yield from _meant(*module.imported[used], attribute)
+            yield from _resolve(*module.imported[used], attribute)
 
 
-def _meant(module: str, inner: str, attribute: str | None) -> Iterator[tuple[Path, str]]:
-    """What an imported name stands for, with the attribute read of it."""
+def _resolve(module: str, inner: str, attribute: str | None) -> Iterator[tuple[Path, str]]:
+    """Yield the definitions that an imported name and attribute refer to."""
     path = ".".join(part for part in (module, inner, attribute) if part)
     parts = path.split(".")
     for depth in range(len(parts), 0, -1):
         place = _files(".".join(parts[:depth]))
         if not place:
             continue
-        if depth == len(parts):  # a module as a value: anything in it may be used
+        if depth == len(parts):  # a module as a value: everything in it may be used
             yield from _all_of(path)
         else:
             yield from _defined_in(place[-1], parts[depth])
@@ -174,12 +174,12 @@ def _meant(module: str, inner: str, attribute: str | None) -> Iterator[tuple[Pat
 
 
 def _defined_in(file: Path, name: str) -> Iterator[tuple[Path, str]]:
-    """A name in a module: defined there, or handed on from another one."""
+    """Yield the definition of a name in a module, following re-exports."""
     module = _module(file)
     if name in module.defined:
         yield file, name
     elif name in module.imported:
-        yield from _meant(*module.imported[name], None)
+        yield from _resolve(*module.imported[name], None)
     for starred in module.starred:
         yield from _all_of(starred)
 
@@ -206,7 +206,7 @@ def _files_at(scripts: Path, name: str) -> tuple[Path, ...]:
 
 
 def _files(module: str) -> tuple[Path, ...]:
-    """A module's file, after those of the packages around it; none where there is no such module in the library."""
+    """Return the files of a module's parent packages and its own; none if it is not in the library."""
     return _files_at(SCRIPTS, module)
 
 

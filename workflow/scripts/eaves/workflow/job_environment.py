@@ -8,10 +8,10 @@ from eaves import IN_RUN
 # Set in every job, unless the user has set them to something else. They have to be environment variables, because they
 # are read while a process starts.
 JOB_ENVIRONMENT = {
-    # Idle threads sleep instead of spinning: as fast on a quiet machine, and far faster where cores are shared.
+    # Idle threads sleep instead of spinning: equally fast on an idle machine, and much faster if cores are shared.
     "OMP_WAIT_POLICY": "passive",
-    # Memory that was freed is kept for the next step, instead of being given back to the system, which would have to
-    # zero its pages again (benchmarks/allocation.py). The C library reads this when a process starts; bytes.
+    # Freed memory is kept for the next step instead of being returned to the system, which would zero its pages again
+    # (benchmarks/allocation.py). The C library reads these values, in bytes, when a process starts.
     "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
     "MALLOC_TOP_PAD_": str(1 << 26),

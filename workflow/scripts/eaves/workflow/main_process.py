@@ -1,7 +1,7 @@
-"""The process that Snakemake runs a workflow in: what it says of a failed job, and what Ctrl-C does.
+"""Concise error messages and orderly interrupts for the main Snakemake process.
 
-A job says in one line on stderr what is wrong. Snakemake adds its command, with all settings, and a traceback of its
-own; they go to Snakemake's log file alone, and what follows the job's line on the terminal is where the job's log is.
+A failed job says in one line on stderr what is wrong. Snakemake adds the job's command, with all settings, and a
+traceback of its own; these go to Snakemake's log file only, and the terminal shows the path of the job's log instead.
 """
 
 import logging
@@ -20,34 +20,34 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from eaves.core.cli import INTERRUPTED
 
-_SAID_ALREADY = ("At least one job did not complete successfully.",)
+_REDUNDANT = ("At least one job did not complete successfully.",)
 _JOB_FAILED = "CalledProcessError"
-_HEARD = "Terminating processes on user request"
+_INTERRUPT_RECEIVED = "Terminating processes on user request"
 REPEAT_S = 0.5
 
 
 class Interrupts:
-    """Lets a first Ctrl-C end a run in good order, and a second one end it at once.
+    """Handler of Ctrl-C: the first one ends a run in an orderly way, a second one kills it immediately.
 
-    A terminal sends Ctrl-C to every process of a run. Jobs end by themselves, training after saving a checkpoint, and
+    A terminal sends Ctrl-C to every process of a run. Jobs end on their own, training after saving a checkpoint, and
     Snakemake waits for them.
 
-    How it works: Snakemake ends a run on a KeyboardInterrupt, but swallows one that comes while it writes a message. So
-    the interrupt is raised again until Snakemake says that it has heard.
+    How it works: Snakemake ends a run on a KeyboardInterrupt, but swallows one that arrives while it writes a message.
+    Therefore the interrupt is raised repeatedly until Snakemake logs that it has received it.
     """
 
     def __init__(self) -> None:
-        self.running = False  # jobs may be running, which is so from the hook `onstart` on
+        self.running = False  # whether jobs may be running; set by the hook `onstart`
         self.stopped = False
         self.heard = False
         self._repeated = False
 
     def install(self) -> None:
-        """Take the place of Python's own handler, where this is the main thread."""
+        """Replace Python's handler of SIGINT, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._note)
+            signal.signal(signal.SIGINT, self._handle)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._repeated:
             self._repeated = False
             raise KeyboardInterrupt
@@ -57,13 +57,13 @@ class Interrupts:
             os.write(sys.stderr.fileno(), b"stopped\n")
             os._exit(INTERRUPTED)
         self.stopped = True
-        said = "stopping: jobs end, and training saves what it has; Ctrl-C again ends everything at once\n"
-        os.write(sys.stderr.fileno(), said.encode())
-        warnings.simplefilter("ignore")  # asyncio's, of what Snakemake was in the middle of
-        threading.Thread(target=self._insist, daemon=True).start()
+        message = "stopping: jobs end, and training saves a checkpoint; press Ctrl-C again to kill everything\n"
+        os.write(sys.stderr.fileno(), message.encode())
+        warnings.simplefilter("ignore")  # asyncio's, about tasks that Snakemake had not finished
+        threading.Thread(target=self._repeat, daemon=True).start()
         raise KeyboardInterrupt
 
-    def _insist(self) -> None:
+    def _repeat(self) -> None:
         while not self.heard:
             time.sleep(REPEAT_S)
             if not self.heard:
@@ -71,59 +71,59 @@ class Interrupts:
                 os.kill(os.getpid(), signal.SIGINT)
 
 
-class OneLine(logging.Formatter):
-    """Formats Snakemake's messages as before, and a failed job's as one line with its log."""
+class ConciseFormatter(logging.Formatter):
+    """Formatter that reports a failed job in one line with its log, and leaves other messages to Snakemake's."""
 
-    def __init__(self, before: logging.Formatter) -> None:
+    def __init__(self, original: logging.Formatter) -> None:
         super().__init__()
-        self._before = before
+        self._original = original
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the text of a message."""
+        """Format a message."""
         if _event(record) != LogEvent.JOB_ERROR:
-            return self._before.format(record)
+            return self._original.format(record)
         logs = [path for path in getattr(record, "log", ()) if Path(path).exists()]
-        where = f"its log: {', '.join(logs)}" if logs else "it has left no log"
+        where = f"its log: {', '.join(logs)}" if logs else "it wrote no log"
         return f"error: the job {getattr(record, 'rule_name', '?')} failed; {where}"
 
 
-class Relevant(logging.Filter):
-    """Lets through what Snakemake would say, each failed job once, and no failures that a Ctrl-C has caused."""
+class ConciseFilter(logging.Filter):
+    """Filter that reports each failed job once, drops failures caused by Ctrl-C, and else keeps Snakemake's filters."""
 
-    def __init__(self, before: list[Any], interrupts: Interrupts) -> None:
+    def __init__(self, original: list[Any], interrupts: Interrupts) -> None:
         super().__init__()
-        self._before = before
+        self._original = original
         self._interrupts = interrupts
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a message is shown."""
-        said = record.getMessage() if isinstance(record.msg, str) else ""
-        if said.startswith(_HEARD):
+        """Return whether to show a message."""
+        message = record.getMessage() if isinstance(record.msg, str) else ""
+        if message.startswith(_INTERRUPT_RECEIVED):
             self._interrupts.heard = True
             return False
         failed = _event(record) == LogEvent.JOB_ERROR
         if self._interrupts.stopped and record.levelno >= logging.ERROR:
             return False
-        if _event(record) == LogEvent.ERROR and (_JOB_FAILED in said or any(line in said for line in _SAID_ALREADY)):
+        if _event(record) == LogEvent.ERROR and (_JOB_FAILED in message or any(line in message for line in _REDUNDANT)):
             return False
-        return failed or all(part.filter(record) for part in self._before)
+        return failed or all(part.filter(record) for part in self._original)
 
 
 def install(logger: logging.Logger) -> Interrupts:
-    """Change what the terminal is told, and what Ctrl-C does.
+    """Install the formatter, the filter and the handler of Ctrl-C.
 
     Args:
-        logger: Snakemake's, with its handlers.
+        logger: Snakemake's logger, with its handlers.
 
     Returns:
-        What knows whether the run was stopped, and is to be told when it starts.
+        The handler of Ctrl-C; its `running` must be set when the run starts.
     """
     interrupts = Interrupts()
     interrupts.install()
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
-            handler.filters = [Relevant(list(handler.filters), interrupts)]
-            handler.setFormatter(OneLine(handler.formatter or logging.Formatter()))
+            handler.filters = [ConciseFilter(list(handler.filters), interrupts)]
+            handler.setFormatter(ConciseFormatter(handler.formatter or logging.Formatter()))
     return interrupts
 
 

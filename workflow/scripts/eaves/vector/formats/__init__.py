@@ -1,4 +1,4 @@
-"""Files of outlines: GeoPackage, GeoParquet, GeoJSON and CityJSON, each written tile by tile in bounded memory."""
+"""Writers of outlines: GeoPackage, GeoParquet, GeoJSON and CityJSON, tile by tile in bounded memory."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,28 +21,30 @@ WRITERS = {
 
 
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> AbstractContextManager[Write]:
-    """Create the file that a name's ending asks for; it gets its name when it is whole and on the disk.
+    """Open a file of outlines for writing, in the format of its extension.
+
+    The file appears under its name only when it is complete.
 
     Args:
-        path: ends in .gpkg, .parquet, .geojson or .city.jsonl.
-        grids: of every tile that will be written, as `eaves.raster.geotiff.grid` gives them.
+        path: File with the extension .gpkg, .parquet, .geojson or .city.jsonl.
+        grids: Grid of every tile that will be written, as returned by `eaves.raster.geotiff.grid`.
 
     Returns:
-        A context that gives a function, to be called with the outlines of each tile, as
-        `eaves.vector.polygonize.outlines` makes them.
+        A context manager that yields a function, to be called with the outlines of each tile as returned by
+        `eaves.vector.polygonize.outlines`.
 
     Raises:
-        InputError: the ending is none of these, or the format cannot hold the tiles' coordinate reference systems.
+        InputError: The extension is another one, or the format cannot store the tiles' coordinate reference systems.
     """
     for ending, kind in WRITERS.items():
         if path.name.lower().endswith(ending):
             return _name_in_errors(path, kind(path, grids))
-    raise InputError(f"{path}: the name must end in {', '.join(WRITERS)}, which says what is to be written")
+    raise InputError(f"{path}: the name must end in {', '.join(WRITERS)}, which selects the format")
 
 
 @contextmanager
 def _name_in_errors(path: Path, made: AbstractContextManager[Write]) -> Iterator[Write]:
-    """Name this file in errors of its writing, and not another one that is written at the same time."""
+    """Make write errors name this file and no other one that is written at the same time."""
     with made as write:
 
         def write_named(frame: geopandas.GeoDataFrame) -> None:

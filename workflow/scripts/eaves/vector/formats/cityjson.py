@@ -1,7 +1,7 @@
-"""CityJSON 2.0 as a sequence of lines (CityJSONSeq): each building a block from the ground to its median height.
+"""CityJSON 2.0 in lines (CityJSONSeq): each building is a block from the ground to its median height.
 
-https://www.cityjson.org/specs/2.0.1/, https://www.cityjson.org/cityjsonseq/. The first line says where the buildings
-lie, each further line is a building with its own corners: a reader needs memory for one building only.
+https://www.cityjson.org/specs/2.0.1/, https://www.cityjson.org/cityjsonseq/. The first line has the coordinate system
+and origin, each further line a building with its own vertices: a reader needs memory for one building only.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from eaves.vector.formats.common import Write, compact, distinct_crs, reproject,
 from eaves.vector.formats.solids import Corners, extrude, footprints, open_rings
 
 STEP = 1e-3
-"""Corners lie on a grid of a thousandth: a millimetre, or less where the system's unit is a foot."""
+"""Step of the vertices' grid: a millimetre, or a thousandth of a foot if that is the unit of the CRS."""
 STEP_DEG = 1e-8
-"""On a grid in degrees: about a millimetre, too."""
+"""Step of the grid in degrees: about a millimetre."""
 SURFACES = [{"type": "GroundSurface"}, {"type": "RoofSurface"}, {"type": "WallSurface"}]
 
 
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Creates a CityJSONSeq file in the tiles' coordinate reference system; where they have several, in the first's.
+    """Open a CityJSONSeq file for writing, in the first tile's coordinate reference system.
 
-    Heights are metres. Where the ground is unknown, a building stands at 0. Where its height is unknown or below a
-    millimetre, it is a flat footprint (LoD 0); else a solid (LoD 1).
+    Heights are in metres. A building stands at 0 if its ground is unknown. It is a solid (LoD 1), or a flat footprint
+    (LoD 0) if its height is unknown or below a millimetre.
     """
     system = to_pyproj(distinct_crs(grids)[0]) if grids else None
     step = STEP_DEG if system is not None and system.is_geographic else STEP
@@ -48,7 +48,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
 
 def _south_west(grids: dict[str, dict[str, Any]], system: pyproj.CRS | None) -> np.ndarray:
-    """Gives whole coordinates a little south-west of all tiles."""
+    """Return integer coordinates at or just south-west of all tiles."""
     boxes = [
         reproject(
             np.array([shapely.box(*rasterio.transform.array_bounds(grid["height"], grid["width"], grid["transform"]))]),
@@ -70,7 +70,7 @@ def _head(system: pyproj.CRS | None, step: float, origin: np.ndarray) -> dict[st
 
 
 def _feature(values: dict[str, Any], shape: shapely.Polygon | shapely.MultiPolygon) -> dict[str, Any]:
-    """One building with its corners; `shape` is in steps from the origin."""
+    """Return a building with its vertices; `shape` is in steps from the origin."""
     name = f"{values['tile']}-{values['id']}"
     floor = round((values["ground_m"] or 0.0) / STEP)
     roof = floor + round((values["height_m"] or 0.0) / STEP)

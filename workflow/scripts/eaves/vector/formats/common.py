@@ -1,4 +1,4 @@
-"""What the formats share: coordinate reference systems, rounding that keeps polygons valid, values for JSON."""
+"""Functions shared by the formats: coordinate reference systems, valid rounding of polygons, JSON values."""
 
 import json
 import math
@@ -14,17 +14,17 @@ import shapely
 from eaves.core.errors import InputError
 
 Write: TypeAlias = Callable[[geopandas.GeoDataFrame], None]
-"""Writes the outlines of one tile."""
+"""Function that writes the outlines of one tile."""
 DECIMALS = 6
-"""Of numbers in JSON: more than any of them is known to."""
+"""Decimals of numbers in JSON, beyond the accuracy of any of them."""
 LONGITUDE_LATITUDE = "OGC:CRS84"
 
 
 def distinct_crs(grids: dict[str, dict[str, Any]]) -> list[Any]:
-    """Gives the different coordinate reference systems of the tiles, in the order of the tiles' names.
+    """Return the distinct coordinate reference systems of the tiles, in the order of the tiles' names.
 
     Raises:
-        InputError: some tiles have one and others none.
+        InputError: Some tiles have one and others do not.
     """
     found: dict[str | None, Any] = {}
     for tile in sorted(grids):
@@ -32,12 +32,12 @@ def distinct_crs(grids: dict[str, dict[str, Any]]) -> list[Any]:
         found.setdefault(crs.to_wkt() if crs else None, crs)
     if None in found and len(found) > 1:
         without = next(tile for tile in sorted(grids) if not grids[tile]["crs"])
-        raise InputError(f"{without}: no coordinate reference system, while other tiles have one; set it")
+        raise InputError(f"{without}: no coordinate reference system, but other tiles have one; set it")
     return list(found.values())
 
 
 def to_pyproj(crs: Any) -> pyproj.CRS | None:
-    """Turns rasterio's coordinate reference system into pyproj's."""
+    """Convert rasterio's coordinate reference system to pyproj's."""
     return pyproj.CRS.from_wkt(crs.to_wkt()) if crs else None
 
 
@@ -47,7 +47,7 @@ def _transformer(source: str, target: str) -> pyproj.Transformer:
 
 
 def reproject(geometry: np.ndarray, source: pyproj.CRS | None, target: pyproj.CRS | None) -> np.ndarray:
-    """Brings geometries into another coordinate reference system; x is the easting or longitude in both."""
+    """Transform geometries to another coordinate reference system; x is the easting or longitude in both."""
     if source is None or target is None or source == target or not len(geometry):
         return geometry
     transformer = _transformer(source.to_wkt(), target.to_wkt())
@@ -55,16 +55,17 @@ def reproject(geometry: np.ndarray, source: pyproj.CRS | None, target: pyproj.CR
 
 
 def snap_to_grid(geometry: np.ndarray, step: float | np.ndarray) -> np.ndarray:
-    """Rounds coordinates to multiples of a step and divides by it.
+    """Express coordinates in integer multiples of a step.
 
-    Where rounding makes a polygon touch or cross itself, GEOS repairs it on the grid of whole numbers.
+    If rounding makes a polygon touch or cross itself, GEOS repairs it on the grid.
 
     Args:
         geometry: (n,) valid polygons and multipolygons.
-        step: of the grid, one for x and y or one for each.
+        step: Step of the grid, one for both x and y or one for each.
 
     Returns:
-        (n,) of whole numbers, valid; a polygon may have become a multipolygon, or empty where it was thinner.
+        (n,) valid geometries with integer coordinates. A polygon may become a multipolygon, or empty if it is thinner
+        than a step.
     """
     found = shapely.transform(geometry, lambda places: np.rint(places / step))
     broken = ~shapely.is_valid(found)
@@ -75,7 +76,7 @@ def snap_to_grid(geometry: np.ndarray, step: float | np.ndarray) -> np.ndarray:
 
 
 def values_of(frame: geopandas.GeoDataFrame) -> Iterable[dict[str, Any]]:
-    """Gives each row without its geometry, as plain values for JSON; what is unknown is None."""
+    """Yield each row without its geometry as plain values for JSON; unknown values are None."""
     columns = [column for column in frame.columns if column != frame.geometry.name]
     for row in zip(*(frame[column].tolist() for column in columns), strict=True):
         yield {name: _plain(value) for name, value in zip(columns, row, strict=True)}
@@ -88,5 +89,5 @@ def _plain(value: Any) -> Any:
 
 
 def compact(value: Any) -> str:
-    """JSON on one line."""
+    """Return a value as JSON on one line."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""GeoJSON: one feature a line, in longitude and latitude on WGS 84, as RFC 7946 asks."""
+"""GeoJSON: one feature per line, in longitude and latitude on WGS 84, as RFC 7946 requires."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,19 +21,19 @@ from eaves.vector.formats.common import (
     values_of,
 )
 
-DECIMALS = 7  # of a degree: a centimetre, as RFC 7946, 11.2, advises
+DECIMALS = 7  # of a degree: a centimetre, see RFC 7946, section 11.2
 
 
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Creates a FeatureCollection.
+    """Open a FeatureCollection for writing.
 
     Raises:
-        InputError: the tiles have no coordinate reference system.
+        InputError: The tiles have no coordinate reference system.
     """
     if None in distinct_crs(grids):
         raise InputError(
-            f"{path}: GeoJSON is in longitude and latitude, but the tiles have no coordinate reference system; "
+            f"{path}: GeoJSON requires longitude and latitude, but the tiles have no coordinate reference system; "
             "set it, e.g. rio edit-info --crs EPSG:32617 on each, or write .gpkg"
         )
     system = pyproj.CRS(LONGITUDE_LATITUDE)
@@ -58,7 +58,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
 
 def _geometry(shape: shapely.Polygon | shapely.MultiPolygon) -> dict[str, Any] | None:
-    """A geometry of whole steps in degrees; None where it is too thin to be drawn."""
+    """Convert a geometry on the grid to GeoJSON in degrees; None if it is empty, being thinner than a step."""
     if shape.is_empty:
         return None
     parts = [[_degrees(ring) for ring in (part.exterior, *part.interiors)] for part in shapely.get_parts(shape)]

@@ -1,4 +1,4 @@
-"""GeoPackage: a layer of outlines; tiles in several coordinate reference systems get a layer each."""
+"""GeoPackage: one layer of outlines for each coordinate reference system of the tiles."""
 
 import warnings
 from collections import Counter
@@ -14,17 +14,17 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from eaves.core.files import atomic_write, check, probe, writing
 from eaves.vector.formats.common import Write, distinct_crs
 
-# A GeoPackage notes when it was written; a fixed date keeps equal results equal, bit for bit.
+# A GeoPackage stores its date; a fixed date makes files of equal results identical.
 pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2017-01-01T00:00:00.000Z"})
 
 MAX_NAME = 60
 INDEXED = 4
-"""What a row takes in the file, with its attributes, its index and SQLite's journal, in sizes of its geometry."""
+"""Space for a row with its attributes, index and SQLite's journal, as a multiple of the size of its geometry."""
 
 
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Create a GeoPackage with the layer `buildings`, or one for each system, named after it."""
+    """Open a GeoPackage for writing: the layer `buildings`, or one layer per CRS with the CRS in its name."""
     several = len(distinct_crs(grids)) > 1
     rows: Counter[str] = Counter()
     with atomic_write(path) as temporary:
@@ -32,7 +32,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
         def write(frame: geopandas.GeoDataFrame) -> None:
             layer = f"buildings {frame.crs.to_string()}"[:MAX_NAME] if several else "buildings"
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "'crs' was not provided")  # plain metres are meant
+                warnings.filterwarnings("ignore", "'crs' was not provided")  # tiles without a CRS are in plain metres
                 try:
                     pyogrio.write_dataframe(
                         frame,
@@ -43,7 +43,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
                         geometry_type="MultiPolygon",
                         promote_to_multi=True,
                     )
-                except (DataLayerError, DataSourceError):  # often without a word of why
+                except (DataLayerError, DataSourceError):  # often without the reason
                     with writing(path):
                         probe(temporary, INDEXED * sum(map(len, frame.geometry.to_wkb())))
                     raise
@@ -54,7 +54,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
 
 
 def _reads(path: Path, layer: str, rows: int) -> bool:
-    """Whether so many rows are in a layer, and the last can be read."""
+    """Return whether a layer has this number of rows, and the last one can be read."""
     try:
         if pyogrio.read_info(path, layer=layer)["features"] != rows:
             return False

@@ -1,4 +1,4 @@
-"""GeoParquet 1.1: one table, a group of rows at a time, with each building's bounding box for quick looks."""
+"""GeoParquet 1.1: one table, written in row groups, with bounding boxes for fast spatial filters."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from eaves.core.files import atomic_write, check
 from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, distinct_crs, reproject, to_pyproj
 
 GROUP_BYTES = 1 << 23
-"""A group of rows is written when so much has come together: whole tiles, mostly thousands of buildings."""
+"""Size from which a row group is written: one or more whole tiles, mostly thousands of buildings."""
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _TYPES = {"tile": pa.string(), "id": pa.int64(), "touches_edge": pa.bool_(), "regularized": pa.bool_()}
 _NUMBERS = ("area_m2", "perimeter_m", "height_m", "height_p95_m", "ground_m", "confidence")
@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
 
 @contextmanager
 def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]:
-    """Create a GeoParquet file in the tiles' coordinate reference system; where they have several, in OGC:CRS84.
+    """Open a GeoParquet file for writing, in the tiles' coordinate reference system, or OGC:CRS84 if they have several.
 
     https://geoparquet.org/releases/v1.1.0/
     """

@@ -1,4 +1,4 @@
-"""Raises a footprint to a block: a closed solid of floor, roof and walls, all facing outwards."""
+"""Extrude footprints to blocks: closed solids of floor, roof and walls, all facing outwards."""
 
 from itertools import combinations, pairwise
 from typing import Any, TypeAlias
@@ -8,25 +8,25 @@ import shapely
 from eaves.vector.formats.common import snap_to_grid
 
 OPENING = 10
-"""Steps of the grid to either side of a point where a hole touches another ring: there the hole is opened by a gap.
-Else the walls would meet in one edge, and four walls in an edge bound no solid."""
+"""Half the width, in steps of the grid, of the gap cut where a hole touches another ring. Without it four walls would
+meet in one edge, which no valid solid has."""
 
 Corner: TypeAlias = tuple[int, int, int]
 
 
 class Corners:
-    """Numbers corners in the order they are met; `found` lists them."""
+    """Number corners in order of appearance; `vertices` lists them."""
 
     def __init__(self) -> None:
         self.vertices: list[Corner] = []
         self._numbers: dict[Corner, int] = {}
 
     def ring(self, ring: list[tuple[int, int]], height: int) -> list[int]:
-        """The numbers of a ring's corners at a height."""
+        """Return the numbers of a ring's corners at a height."""
         return [self.number((x, y, height)) for x, y in ring]
 
     def number(self, corner: Corner) -> int:
-        """The number of a corner."""
+        """Return the number of a corner, adding it if it is new."""
         if corner not in self._numbers:
             self._numbers[corner] = len(self.vertices)
             self.vertices.append(corner)
@@ -34,17 +34,17 @@ class Corners:
 
 
 def extrude(part: shapely.Polygon, floor: int, roof: int, corners: Corners) -> tuple[list[Any], list[int]]:
-    """Raise a polygon.
+    """Extrude a polygon to a block.
 
     Args:
-        part: Of whole numbers, its rings apart from each other, as `footprints` gives it.
-        floor: Its height, a whole number of steps.
-        roof: The height of the roof, above the floor.
-        corners: Takes the block's corners.
+        part: Polygon with integer coordinates whose rings do not touch, as returned by `footprints`.
+        floor: Height of the floor, in integer steps.
+        roof: Height of the roof, in integer steps, above the floor.
+        corners: Numbering to which the block's corners are added.
 
     Returns:
-        surfaces: The shell: surfaces of rings of numbers of corners, counterclockwise from outside.
-        kinds: 0 for the floor, 1 for the roof, 2 for a wall; one for each surface.
+        surfaces: Shell of the block: for each surface its rings of corner numbers, counterclockwise from outside.
+        kinds: For each surface 0 (floor), 1 (roof) or 2 (wall).
     """
     rings = open_rings(part)
     surfaces = [[corners.ring(ring[::-1], floor) for ring in rings], [corners.ring(ring, roof) for ring in rings]]
@@ -56,13 +56,13 @@ def extrude(part: shapely.Polygon, floor: int, roof: int, corners: Corners) -> t
 
 
 def open_rings(part: shapely.Polygon) -> list[list[tuple[int, int]]]:
-    """Give the rings, not closed: the outer one counterclockwise, the holes clockwise."""
+    """Return the rings without the repeated corner, the outer one counterclockwise and the holes clockwise."""
     part = shapely.orient_polygons(part)
     return [[(int(x), int(y)) for x, y in ring.coords[:-1]] for ring in (part.exterior, *part.interiors)]
 
 
 def footprints(shape: shapely.Polygon | shapely.MultiPolygon) -> list[shapely.Polygon]:
-    """Give the polygons of a shape of whole numbers so that no two rings of one touch."""
+    """Return the polygons of a shape with integer coordinates, with gaps where two rings of a polygon touch."""
     parts = []
     for part in shapely.get_parts(shape):
         rings = (part.exterior, *part.interiors)
