@@ -11,9 +11,9 @@ from pathlib import Path
 
 from eaves.core import cli, config
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.labels.overlaps import TruthSide
 from eaves.metrics.challenge import challenge_rules
-from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.separation.grid_search import COUNTS, count_outcomes
 from eaves.separation.thresholds import Thresholds, combinations
