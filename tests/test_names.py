@@ -185,7 +185,7 @@ def test_names_that_look_like_something_else_go_through_everything(tmp_path):
     lineage = Lineage.read(results / "provenance.json", tmp_path)
     assert all(set(job["settings"]) <= set(CONFIG) for job in lineage.jobs.values())
     for name, job in lineage.jobs.items():
-        if job["rule"].startswith("prepare"):
+        if name.startswith("prepare/"):
             assert job["settings"] == {"prepare": merged(CONFIG, overlay)["prepare"]}, name
     for name in TEST:
         done = check(lineage, f"results/buildings/{name}.tif", merged(CONFIG, overlay), SCRIPTS)

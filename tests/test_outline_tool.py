@@ -143,7 +143,7 @@ def nothing(folder):
 @pytest.mark.parametrize(
     ("spoil", "options", "said"),
     [
-        (nothing, ["--regularize", "-1"], "--regularize is -1.0: metres, from 0 on"),
+        (nothing, ["--regularize", "-1"], "--regularize is -1.0: give metres, 0 or more"),
         (nothing, ["--ground", "nowhere"], "nowhere: no such folder"),
         (nothing, ["--output", "b.shp"], "b.shp: the name must end in .gpkg, .parquet, .geojson, .city.jsonl"),
         (remove_labels, [], "labels: no labels in this folder; provide <tile>.tif or <tile>_GTI.tif"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from eaves.plots.overview import GAP_PX, PANEL_PX, TITLE_PX, UNCERTAIN, overview
+from eaves.plots.overview import GAP_PX, PANEL_PX, TITLE_PX, UNCERTAIN, draw
 from eaves.tiles.prepared import NODATA
 
 STEP_PX = PANEL_PX + GAP_PX
@@ -19,7 +19,7 @@ def pixel(picture, row, panel, at):
 def test_a_row_of_four_panels_per_tile():
     truth = np.array([[1, -2], [0, 0]], np.int32)
     found = np.array([[1, 0], [0, 3]], np.int32)
-    picture = overview([("A", IMAGE, truth, found), ("B", IMAGE, None, found)])
+    picture = draw([("A", IMAGE, truth, found), ("B", IMAGE, None, found)])
     assert picture.dtype == np.uint8
     assert picture.shape == (TITLE_PX + 2 * STEP_PX, WIDTH_PX, 3)
     assert pixel(picture, 0, 0, (0, 1)) == (200, 100, 50)
@@ -36,7 +36,7 @@ def test_a_row_of_four_panels_per_tile():
 
 
 def test_an_oblong_tile_keeps_its_shape():
-    picture = overview([("A", np.full((4, 8, 4), 100, np.int16), None, np.zeros((4, 8), np.int32))])
+    picture = draw([("A", np.full((4, 8, 4), 100, np.int16), None, np.zeros((4, 8), np.int32))])
     photo = picture[TITLE_PX : TITLE_PX + PANEL_PX, :PANEL_PX]
     assert (photo[PANEL_PX // 2 :] == 255).all()
     assert (photo[PANEL_PX // 4 : PANEL_PX // 2] == 100).all()

@@ -84,7 +84,9 @@ def test_all_artifacts_are_there_and_no_others(toy_run):
     expected |= {f"predictions/fold-{k}/{tile}.tif" for k in FOLDS for tile in test}
     expected |= {f"predictions/out-of-fold/{tile}.tif" for tile in train}
     found = {path.relative_to(toy_run.results).as_posix() for path in toy_run.results.rglob("*") if path.is_file()}
-    assert {path for path in found if not re.match(r"(scenes|logs|tensorboard|tiles/batches)/", path)} == expected
+    assert {
+        path for path in found if not re.match(r"(scenes|logs|records|tensorboard|tiles/batches)/", path)
+    } == expected
 
 
 @pytest.mark.parametrize(
@@ -472,7 +474,7 @@ def training(toy: ToyRun, folder: Path) -> list[str]:
     given = {
         "fold": 0,
         "folds": results / "folds" / "folds.csv",
-        "tiles": results / "tiles",
+        "tiles-dir": results / "tiles",
         "warmup": results / "warmups" / "fold-0.safetensors",
         "output": folder / "fold-0.safetensors",
         "history": folder / "fold-0.csv",

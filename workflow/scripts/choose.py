@@ -1,7 +1,7 @@
-"""Chooses the separation's thresholds from the tables that tune.py wrote, and says what the choice gains.
+"""Choose the separation's thresholds from the tables that tune.py wrote, and cross-validate the gain.
 
-The gain on the tiles that the choice was made on is larger than what new tiles will see. The honest figure is the
-cross-validated one: chosen without a fold, and scored on it.
+The gain on the tiles on which the choice is based overestimates the gain on new tiles. The cross-validated gain does
+not: the thresholds are chosen without a fold, and scored on it.
 
   python workflow/scripts/choose.py --folds results/folds/folds.csv --folder tuning counts.csv
 """
@@ -17,6 +17,7 @@ from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
 from eaves.plots import overview
 from eaves.plots.thresholds import draw
+from eaves.provenance.records import Done
 from eaves.separation.grid_search import COUNTS
 from eaves.separation.selection import choose, cross_validate, f_scores, mean_over_tiles, read_counts
 from eaves.separation.thresholds import Thresholds, combinations
@@ -24,8 +25,8 @@ from eaves.separation.thresholds import Thresholds, combinations
 import pandas as pd
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Reads the tables; writes surface.csv, chosen.json and surface.png."""
+def main(arguments: argparse.Namespace) -> Done:
+    """Read the tables; write surface.csv, chosen.json and surface.png."""
     blocks = config.section(arguments.settings, "separate", "threshold_search", "score")
     searched = combinations(blocks["threshold_search"], blocks["separate"])
     tolerance = blocks["threshold_search"]["tolerance"]
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     missing = sorted(set(tiles) - set(fold_of.index))
     if missing:
-        raise InputError(f"{arguments.folds}: no fold for {', '.join(missing)}; give the table of these tiles")
+        raise InputError(f"{arguments.folds}: no fold for {', '.join(missing)}; give the folds.csv of these tiles")
 
     f_score = f_scores(counts)
     mean = mean_over_tiles(f_score)
@@ -67,10 +68,12 @@ def main(arguments: argparse.Namespace) -> None:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     for line in notes(report):
         cli.LOG.info("%s", line)
+    written = [arguments.folder / name for name in ("surface.csv", "surface.png", "chosen.json")]
+    return Done(inputs=[*arguments.tables, arguments.folds], outputs=written)
 
 
 def notes(report: dict[str, Any]) -> list[str]:
-    """What was found, in words: one line for the values before, one for those chosen, one for the gain."""
+    """Return three lines of text: the score with the configured values, with the chosen ones, and the gain."""
 
     def words(values: dict[str, Any]) -> str:
         return ", ".join(f"{name} {value:g}" for name, value in values.items())
@@ -85,9 +88,13 @@ def notes(report: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
-    parser.add_argument("--folds", type=Path, required=True, help="folds.csv: the choice is cross-validated by them")
-    parser.add_argument("--folder", type=Path, required=True, help="where surface.csv, surface.png and chosen.json go")
-    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
+    parser = cli.job_parser(__doc__)
+    parser.add_argument(
+        "--folds", type=Path, required=True, help="folds.csv: folds for the cross-validation of the choice"
+    )
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="output folder for surface.csv, surface.png and chosen.json"
+    )
+    parser.add_argument("--settings", help="settings: JSON, or a YAML file (default: config.yaml)")
     parser.add_argument("tables", type=Path, nargs="+", help="tables that tune.py wrote")
     cli.run(main, parser.parse_args())

@@ -1,7 +1,8 @@
-"""Prepares what `dvc plots` draws: tables with a column per line.
+"""Prepare the tables for `dvc plots`, with one column per curve.
 
-losses.csv: by epoch, warm-up first, the folds' mean on what they learn and on what they hold out. precision_recall.csv:
-precision by recall at IoU 0.5. f_score_by_iou.csv: F by the IoU from which a building counts as found.
+losses.csv: training and validation loss by epoch, warm-up first, mean over the folds.
+precision_recall.csv: precision by recall at IoU 0.5.
+f_score_by_iou.csv: F-score by IoU threshold.
 """
 
 import argparse
@@ -10,14 +11,15 @@ from pathlib import Path
 from eaves.core import cli
 from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
+from eaves.provenance.records import Done
 
 import pandas as pd
 
 LINES = ["out_of_fold", "test"]
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Writes the tables; that of the losses where something was trained."""
+def main(arguments: argparse.Namespace) -> Done:
+    """Write the tables; losses.csv only if there are losses."""
     by_iou, curve = read_table(arguments.by_iou), read_table(arguments.curve)
     made = {
         "f_score_by_iou": by_set(by_iou, "iou", "f_score"),
@@ -28,16 +30,18 @@ def main(arguments: argparse.Namespace) -> None:
     for name, table in made.items():
         with atomic_write(arguments.folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
+    inputs = [arguments.by_iou, arguments.curve, *arguments.warmups, *arguments.models]
+    return Done(inputs=inputs, outputs=[arguments.folder / f"{name}.csv" for name in made])
 
 
 def by_set(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    """Turns the rows of whole sets into a column per set, the test tiles' and the out-of-fold ones."""
+    """Return a column for each set, out-of-fold and test, from the rows of whole sets."""
     whole_sets = table[table["group"].isna() & table["tile"].isna()]
     return whole_sets.pivot_table(index=x, columns="set", values=y).reindex(columns=LINES).reset_index()
 
 
 def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
-    """Joins the folds' tables of losses, epoch by epoch."""
+    """Return the mean losses over the folds by epoch."""
     stages = [pd.concat([read_table(path) for path in paths]) for paths in (warmups, models)]
     means = pd.concat([stage.groupby("epoch")[["loss", "val_loss"]].mean() for stage in stages])
     means = means.rename(columns={"loss": "train", "val_loss": "val"})
@@ -46,10 +50,10 @@ def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--warmups", type=Path, nargs="*", default=[], help="losses of each fold's warm-up, .csv")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="losses of each fold's training, .csv")
     parser.add_argument("--by-iou", type=Path, required=True, help="by_iou.csv")
     parser.add_argument("--curve", type=Path, required=True, help="precision_recall.csv")
-    parser.add_argument("--folder", type=Path, required=True, help="where the tables go")
+    parser.add_argument("--folder", type=Path, required=True, help="output folder for the tables")
     cli.run(main, parser.parse_args())

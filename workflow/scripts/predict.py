@@ -1,8 +1,7 @@
-"""Predicts the probability of building on prepared tiles: by one model, or each tile by the fold that held it out."""
+"""Predict building probabilities on prepared tiles: with one model, or with the model that held the tile out."""
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from eaves.compute import devices
 from eaves.core import cli, config
@@ -10,14 +9,15 @@ from eaves.core.meter import Meter
 from eaves.core.tables import read_table
 from eaves.models.inference import count_windows, predict_strips
 from eaves.models.network import load_model
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import prepared, probabilities
 
 from torch import nn
 
 
-def main(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Predicts each tile; models are loaded once. Says on what it computed."""
+def main(arguments: argparse.Namespace) -> Done:
+    """Predict each tile; models are loaded once."""
     block = config.section(arguments.settings, "predict")["predict"]
     devices.make_deterministic(0, arguments.threads)
     device = devices.select_devices()[0]
@@ -25,6 +25,7 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.folds:
         fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
+    model_of: dict[Path, Path] = {}
     grids = {path: geotiff.grid(path) for path in arguments.images}
     windows = sum(count_windows(grid["height"], grid["width"], {"predict": block}) for grid in grids.values())
     meter = Meter("predict", windows, "windows")
@@ -37,24 +38,37 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
         pixels = prepared.map_image(image_file)
-        with geotiff.create_raster(
-            arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **geotiff.PROBABILITY
-        ) as out:
+        output = arguments.folder / f"{tile}.tif"
+        model_of[output] = path
+        with geotiff.create_raster(output, dtype="float32", count=1, **grid, **geotiff.PROBABILITY) as out:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device, meter.add):
                 out.write(
                     probabilities.round_for_storage(strip), 1, window=((top, top + len(strip)), (0, grid["width"]))
                 )
     meter.close()
     cli.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
-    return devices.describe(device, block["precision"], arguments.threads)
+    return Done(
+        inputs=[*arguments.images, *arguments.models, *([arguments.folds] if arguments.folds else [])],
+        outputs=model_of,
+        device=devices.describe(device, block["precision"], arguments.threads),
+        models=model_of if len(arguments.models) > 1 else {},
+    )
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
-    parser.add_argument("--models", type=Path, nargs="+", required=True, help="one; with --folds all, in order")
-    parser.add_argument("--folds", type=Path, help="folds.csv: each tile by the model of the fold that held it out")
-    parser.add_argument("--folder", type=Path, required=True, help="where the probabilities go")
-    parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser = cli.job_parser(__doc__)
+    parser.add_argument(
+        "--models",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="one model; with --folds, the models of all folds in order",
+    )
+    parser.add_argument(
+        "--folds", type=Path, help="folds.csv: predict each tile with the model of the fold that held it out"
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="output folder for the probabilities")
+    parser.add_argument("--settings", help="settings: JSON, or a YAML file (default: config.yaml)")
+    parser.add_argument("--threads", type=int, default=1, help="number of CPU threads (default: 1)")
     parser.add_argument("images", type=Path, nargs="+", help="prepared tiles, <tile>_image.tif")
     cli.run(main, parser.parse_args())

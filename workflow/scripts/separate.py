@@ -1,7 +1,7 @@
-"""Separates probabilities into single buildings: a GeoTIFF of labels 1..n for each raster of probabilities.
+"""Separate probabilities into single buildings: a GeoTIFF of labels 1..n for each raster of probabilities.
 
-Works on what the pipeline makes and on any GeoTIFFs of one band, floating point within 0..1; 0 is where a file declares
-nodata. With --tiles-dir there is no building where the prepared tile <tile>_image.tif knows no height.
+Works on the pipeline's probabilities and on any single-band GeoTIFF of floating point values in 0..1. Nodata counts as
+0. With --tiles-dir there are no buildings where the prepared tile <tile>_image.tif has no height.
 
   python workflow/scripts/separate.py --folder labels --csv labels.csv my/probabilities
   python workflow/scripts/separate.py --folder labels --low 0.35 --min-seed-px 60 --scale 255 one.tif other.tif
@@ -16,6 +16,7 @@ from typing import Any
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.separation.thresholds import Thresholds, resolve_thresholds
 from eaves.separation.watershed import separate
@@ -26,8 +27,8 @@ import pandas as pd
 COLUMNS = ["tile", "buildings", "area_px", "area_m2"]
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Separates each tile; memory holds one."""
+def main(arguments: argparse.Namespace) -> Done:
+    """Separate one tile after the other, with one tile in memory."""
     block = config.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = resolve_thresholds(block, arguments.thresholds, **given)
@@ -52,13 +53,19 @@ def main(arguments: argparse.Namespace) -> None:
             temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
     used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "match_original")
     cli.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
+    images = [arguments.tiles_dir / f"{path.stem}_image.tif" for path in found] if arguments.tiles_dir else []
+    tables = [path for path in (arguments.csv, arguments.json) if path]
+    return Done(
+        inputs=[*found, *images, *([arguments.thresholds] if arguments.thresholds else [])],
+        outputs=[*(arguments.folder / path.name for path in found), *tables],
+    )
 
 
 def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
-    """Refuses to overwrite what is read, and names every prepared tile that is missing.
+    """Check that no input would be overwritten and that every prepared tile exists.
 
     Raises:
-        InputError: one line per fault.
+        InputError: One line for each problem.
     """
     faults = [
         f"{path}: the labels would overwrite it; give another --folder"
@@ -74,7 +81,7 @@ def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
 
 
 def pixel_m2(grid: dict[str, Any]) -> float:
-    """The area of a pixel; NaN where the coordinates are no lengths (degrees, or no CRS)."""
+    """Return the area of a pixel in square metres; NaN if the CRS is not projected or missing."""
     if grid["crs"] is None or not grid["crs"].is_projected:
         return float("nan")
     metres = grid["crs"].linear_units_factor[1]
@@ -82,7 +89,7 @@ def pixel_m2(grid: dict[str, Any]) -> float:
 
 
 def summary(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, Any]:
-    """What was found on all tiles together, and by which values."""
+    """Return the totals over all tiles and the thresholds used."""
     area_m2 = table["area_m2"].sum(skipna=False)
     return {
         "separation": values,
@@ -94,16 +101,20 @@ def summary(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="where the labels go, <tile>.tif, int32")
+    parser = cli.job_parser(__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="output folder for the labels, <tile>.tif, int32")
     parser.add_argument("--tiles-dir", type=Path, help="folder of the prepared tiles, <tile>_image.tif")
-    parser.add_argument("--low", type=float, help="probability above which there may be building")
-    parser.add_argument("--high", type=float, help="probability above which there is a building's core")
-    parser.add_argument("--min-seed-px", type=int, help="a core has at least this many pixels")
-    parser.add_argument("--min-area-px", type=int, help="a region above --low has at least this many pixels")
-    parser.add_argument("--thresholds", type=Path, help="chosen.json: the tuned values in place of the configured ones")
-    parser.add_argument("--settings", help="JSON or a YAML file for what is not given (default: config.yaml)")
-    parser.add_argument("--scale", type=float, help="the value that means 1, e.g. 255 of 8-bit rasters")
+    parser.add_argument("--low", type=float, help="probability above which a pixel may belong to a building")
+    parser.add_argument("--high", type=float, help="probability above which a pixel belongs to a building's core")
+    parser.add_argument("--min-seed-px", type=int, help="minimum number of pixels of a core")
+    parser.add_argument("--min-area-px", type=int, help="minimum number of pixels of a region above --low")
+    parser.add_argument(
+        "--thresholds", type=Path, help="chosen.json: use its thresholds instead of the configured ones"
+    )
+    parser.add_argument(
+        "--settings", help="settings for options not given: JSON, or a YAML file (default: config.yaml)"
+    )
+    parser.add_argument("--scale", type=float, help="raster value of probability 1, e.g. 255 for 8-bit rasters")
     parser.add_argument("--csv", type=Path, help="also write a row per tile: tile, buildings, area_px, area_m2")
     parser.add_argument("--json", type=Path, help="also write the totals, and the values used")
     parser.add_argument("probabilities", type=Path, nargs="+", help="files <tile>.tif, or folders of them")

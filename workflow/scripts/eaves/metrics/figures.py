@@ -69,10 +69,10 @@ def figures(measured: TileMeasures) -> dict[str, float | int | None]:
 
 def rows_by_iou(measured: TileMeasures) -> list[dict[str, Any]]:
     """Return a row per IoU threshold: counts, precision, recall, F-score, and panoptic quality at this threshold."""
-    found = ((float(np.round(threshold, 2)), count(measured.matches, threshold)) for threshold in THRESHOLDS)
+    counted = ((float(np.round(threshold, 2)), count(measured.matches, threshold)) for threshold in THRESHOLDS)
     return [
         {"iou": threshold, **_row(counts), "panoptic_quality": _round(counts.panoptic_quality)}
-        for threshold, counts in found
+        for threshold, counts in counted
     ]
 
 

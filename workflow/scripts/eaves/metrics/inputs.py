@@ -79,6 +79,15 @@ class Pairs:
             raise InputError("\n".join(errors))
         self.without_truth = sorted(set(self._solution.tiles) - set(self._truth.tiles))
 
+    def files(self, name: str) -> list[Path]:
+        """List the files that `read` reads for one tile."""
+        found: list[Path] = []
+        for side in (self._truth, self._solution):
+            place = side.tiles[name]
+            found.append(place if isinstance(place, Path) else side.path)
+        rasters = (self._truth.classes, self._solution.classes, self._out_of_map or self._heights, self._confidence)
+        return found + [there[name] for there in rasters if there and name in there]
+
     def read(self, name: str) -> Pair:
         """Read one tile.
 

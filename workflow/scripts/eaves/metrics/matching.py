@@ -47,9 +47,9 @@ class Matches:
         `truth_iou` is correct as a distribution only: its values are not in the order of the truth buildings.
         """
         kept = self.confidence >= lowest
-        found = np.sort(self.iou[kept & (self.iou > 0)])
+        found_iou = np.sort(self.iou[kept & (self.iou > 0)])
         truth_iou = np.zeros_like(self.truth_iou)
-        truth_iou[: found.size] = found
+        truth_iou[: found_iou.size] = found_iou
         return replace(self.select(np.ones(truth_iou.size, bool), kept), truth_iou=truth_iou)
 
 
@@ -90,7 +90,7 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
     on_unsure = np.bincount(of_prediction, np.where(unsure[of_truth], shared_px, 0), px.size)
     size = px.copy()
     size[of_prediction[matched]] = truth_px[of_truth[matched]]
-    found = Matches(
+    matches = Matches(
         truth_iou=truth_iou[~unsure],
         truth_m2=truth_px[~unsure] * pixel_m2,
         confidence=confidence,
@@ -99,7 +99,7 @@ def match(overlaps: Overlaps, confidence: np.ndarray, pixel_m2: float) -> tuple[
         ignored=np.divide(on_unsure, px, out=np.ones(px.size), where=px > 0),
         size_m2=size * pixel_m2,
     )
-    return found, matched
+    return matches, matched
 
 
 def concatenate_matches(parts: list[Matches]) -> Matches:

@@ -92,12 +92,12 @@ def cross_validate(
     Raises:
         InputError: For some fold, none of the other tiles is scored.
     """
-    found = np.full(len(fold), np.nan)
+    validated = np.full(len(fold), np.nan)
     chosen = {}
     for held_out in sorted({int(number) for number in fold}):
         chosen[held_out] = choose(f_score[fold != held_out], searched, configured, tolerance)
-        found[fold == held_out] = f_score[fold == held_out, chosen[held_out]]
-    return Gain(float(mean_over_tiles(found[:, None])[0]), chosen)
+        validated[fold == held_out] = f_score[fold == held_out, chosen[held_out]]
+    return Gain(float(mean_over_tiles(validated[:, None])[0]), chosen)
 
 
 def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str], np.ndarray]:
@@ -118,8 +118,8 @@ def read_counts(paths: list[Path], searched: list[Thresholds]) -> tuple[list[str
     expected = np.array(searched, float)
     for path in paths:
         for tile, rows in read_table(path).groupby("tile"):
-            found = rows[list(Thresholds._fields)].to_numpy(float)
-            if not np.array_equal(found, expected):
+            thresholds = rows[list(Thresholds._fields)].to_numpy(float)
+            if not np.array_equal(thresholds, expected):
                 raise InputError(f"{path}: other thresholds than the configuration searches; run tune.py again")
             counts[str(tile)] = rows[["tp", "fp", "fn", "scored"]].to_numpy(np.int32)
     tiles = sorted(counts)

@@ -18,6 +18,7 @@ from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
 from eaves.models.files import read_model, save_model
 from eaves.models.network import add_height_channel, build, load_model
+from eaves.provenance.records import Done
 from eaves.tiles.crops import Tile, open_tile
 from eaves.tiles.generated import is_generated
 from eaves.training import checkpoints, fold_cache, micro_batch
@@ -43,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints (default: 10)"
     )
     parser.add_argument(
-        "--checkpoint-steps", type=int, help="also write a checkpoint every so many steps (default: by minutes only)"
+        "--checkpoint-steps",
+        type=int,
+        default=0,
+        help="also write a checkpoint every so many steps (default: 0, by time only)",
     )
     parser.add_argument(
         "--fold-cache",
@@ -58,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train_fold(
     stage: str, script: Path, arguments: argparse.Namespace, settings: dict[str, Any], phases: list[Phase]
-) -> None:
+) -> Done:
     """Train a fold and write its model and history, or restore both from the cache; resume from a checkpoint.
 
     Args:
@@ -68,11 +72,21 @@ def train_fold(
         settings: the blocks of the configuration named in `BLOCKS`, and the stage's own.
         phases: the phases to train.
 
+    Returns:
+        What was read and written. The tiles are not among it: folds.csv holds their hashes.
+
     Raises:
         InputError: the table of folds, a tile or the warm-up is missing or damaged, or training failed.
     """
     gpus = devices.select_devices(arguments.gpus)
     launch(gpus, _train_in_process, stage, script, arguments, settings, phases)
+    start = arguments.encoder if stage == "warmup" else arguments.warmup
+    return Done(
+        inputs=[arguments.folds, *([start] if start else [])],
+        outputs=[arguments.output, arguments.history],
+        # A fold from the cache was trained by another process, perhaps on another device.
+        made_with=environment.of_model(arguments.output),
+    )
 
 
 def _train_in_process(
@@ -127,12 +141,12 @@ def _train_in_process(
         fold_cache.store(arguments.fold_cache, job_identity, files)
 
 
-def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
+def load_tiles(folds_file: Path, tiles_dir: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
     """Open a fold's prepared tiles as memory maps.
 
     Args:
         folds_file: folds.csv.
-        tiles: folder of the prepared tiles.
+        tiles_dir: folder of the prepared tiles.
         fold: the fold to hold out.
 
     Returns:
@@ -147,7 +161,7 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
         raise InputError(f"{folds_file}: cannot be read ({error}); make it with `snakemake folds`") from error
     if fold not in set(table["fold"]):
         raise InputError(f"{folds_file}: no fold {fold}; the folds are {sorted(set(table['fold']))}")
-    opened = {name: open_tile(tiles, name) for name in table["tile"]}
+    opened = {name: open_tile(tiles_dir, name) for name in table["tile"]}
     held_out = set(table.loc[table["fold"] == fold, "tile"])
     return [opened[name] for name in opened if name not in held_out], [opened[name] for name in sorted(held_out)]
 

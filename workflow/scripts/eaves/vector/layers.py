@@ -33,6 +33,10 @@ class Layers:
     probabilities: Path | None = None
     ground: Path | None = None
 
+    def present(self) -> list[Path]:
+        """List the files that are there, in a fixed order."""
+        return [path for path in (self.labels, self.heights, self.probabilities, self.ground) if path is not None]
+
 
 def find_layers(
     labels: Path, heights: Path | None, probabilities: Path | None, ground: Path | None, wanted: list[str] | None

@@ -63,10 +63,10 @@ def distances(points: np.ndarray, line: np.ndarray) -> np.ndarray:
     Returns:
         (n,) float64.
     """
-    found = np.empty(len(points))
+    result = np.empty(len(points))
     for k in range(len(points)):
-        found[k] = _distance(points[k, 0], points[k, 1], line)
-    return found
+        result[k] = _distance(points[k, 0], points[k, 1], line)
+    return result
 
 
 @compiled

@@ -46,9 +46,11 @@ def fit_walls(
     reach = max(1, round(REACH_TOLERANCES * tolerance / spacing))
     detail = np.ones(len(points))
     if angle is None:
-        found = _main_directions(around, reach)
-        cuts = [split_into_walls(_rotate(around, direction), detail, tolerance, spacing, -1, -1) for direction in found]
-        (_, ends, kinds), angle = min(zip(cuts, found, strict=True), key=lambda pair: pair[0][0])
+        directions = _main_directions(around, reach)
+        cuts = [
+            split_into_walls(_rotate(around, direction), detail, tolerance, spacing, -1, -1) for direction in directions
+        ]
+        (_, ends, kinds), angle = min(zip(cuts, directions, strict=True), key=lambda pair: pair[0][0])
         angle += angle_correction(_rotate(around, angle), ends, kinds)
     turned = _rotate(around, angle)
     limit = SAFETY_FACTOR * tolerance
@@ -104,8 +106,8 @@ def _main_directions(points: np.ndarray, reach: int) -> list[float]:
     )
     smooth = sums + np.roll(sums, 1) + np.roll(sums, -1)
     peak = smooth[np.argmax(np.abs(smooth))]
-    found = [float(np.angle(peak)) / 4, float(np.angle(sums.sum())) / 4]
-    return found if abs(np.angle(peak * np.conj(sums.sum()))) > 4 * SAME_ANGLE else found[:1]
+    directions = [float(np.angle(peak)) / 4, float(np.angle(sums.sum())) / 4]
+    return directions if abs(np.angle(peak * np.conj(sums.sum()))) > 4 * SAME_ANGLE else directions[:1]
 
 
 def _mark_around(places: list[np.intp], reach: int, count: int) -> np.ndarray:

@@ -26,14 +26,14 @@ def distinct_crs(grids: dict[str, dict[str, Any]]) -> list[Any]:
     Raises:
         InputError: Some tiles have one and others do not.
     """
-    found: dict[str | None, Any] = {}
+    systems: dict[str | None, Any] = {}
     for tile in sorted(grids):
         crs = grids[tile]["crs"]
-        found.setdefault(crs.to_wkt() if crs else None, crs)
-    if None in found and len(found) > 1:
+        systems.setdefault(crs.to_wkt() if crs else None, crs)
+    if None in systems and len(systems) > 1:
         without = next(tile for tile in sorted(grids) if not grids[tile]["crs"])
         raise InputError(f"{without}: no coordinate reference system, but other tiles have one; set it")
-    return list(found.values())
+    return list(systems.values())
 
 
 def to_pyproj(crs: Any) -> pyproj.CRS | None:
@@ -67,12 +67,12 @@ def snap_to_grid(geometry: np.ndarray, step: float | np.ndarray) -> np.ndarray:
         (n,) valid geometries with integer coordinates. A polygon may become a multipolygon, or empty if it is thinner
         than a step.
     """
-    found = shapely.transform(geometry, lambda places: np.rint(places / step))
-    broken = ~shapely.is_valid(found)
+    snapped = shapely.transform(geometry, lambda places: np.rint(places / step))
+    broken = ~shapely.is_valid(snapped)
     if broken.any():
         finer = shapely.transform(geometry[broken], lambda places: places / step)
-        found[broken] = shapely.set_precision(finer, 1)
-    return found
+        snapped[broken] = shapely.set_precision(finer, 1)
+    return snapped
 
 
 def values_of(frame: geopandas.GeoDataFrame) -> Iterable[dict[str, Any]]:
