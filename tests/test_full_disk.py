@@ -235,7 +235,7 @@ def test_a_disk_that_breaks_under_gdal_is_told(tmp_path, monkeypatch):
 
     def close(file):
         if not file.closed and file.writable():
-            file._faults.append(OSError(errno.EIO, "Input/output error"))
+            file._errors.append(OSError(errno.EIO, "Input/output error"))
         io.FileIO.close(file)
 
     monkeypatch.setattr(geotiff._Output, "close", close)
