@@ -69,10 +69,10 @@ def main() -> None:
         tile = crops.open_tile(folder, "A")
         for _ in range(3):
             corner = [crops.random_corner(generator, arguments.size, arguments.crop, BORDER_PX) for _ in range(2)]
-            cut, whole = crops.cut(tile, *corner, arguments.crop), whole_tile_crop(files, *corner, arguments.crop)
+            cut, whole = crops.cut_crop(tile, *corner, arguments.crop), whole_tile_crop(files, *corner, arguments.crop)
             assert np.array_equal(cut[1] == 1, whole[1])
         ours_s, baseline_s = compare(
-            lambda: crops.cut(tile, *corner, arguments.crop),
+            lambda: crops.cut_crop(tile, *corner, arguments.crop),
             lambda: whole_tile_crop(files, *corner, arguments.crop),
             arguments.runs,
         )

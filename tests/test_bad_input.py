@@ -33,7 +33,7 @@ def fault_of_preparing(files):
 
 
 def test_a_missing_folder_is_named_with_the_ways_out(tmp_path):
-    (line,) = fault_of(discovery.find, tmp_path / "train", True)
+    (line,) = fault_of(discovery.find_tiles, tmp_path / "train", True)
     assert line.startswith(f"{tmp_path / 'train'}: no such folder; ")
     for way_out in ("<tile>_RGB.tif", "<tile>_DSM.tif", "<tile>_GTI.tif", "tiles", "config.yaml", "make demo"):
         assert way_out in line
@@ -41,7 +41,7 @@ def test_a_missing_folder_is_named_with_the_ways_out(tmp_path):
 
 def test_a_folder_without_tiles_is_named_with_the_ways_out(tmp_path):
     (tmp_path / "notes.txt").write_text("no tile")
-    (line,) = fault_of(discovery.find, tmp_path, False)
+    (line,) = fault_of(discovery.find_tiles, tmp_path, False)
     assert line.startswith(f"{tmp_path}: no tiles; ")
     assert "<tile>_RGB.tif" in line
     assert "make demo" in line
@@ -53,7 +53,7 @@ def test_every_missing_file_is_named(tmp_path, kind):
         write_tile(tmp_path, name)
     for name in ("A", "C"):
         (tmp_path / f"{name}_{kind}.tif").unlink()
-    lines = fault_of(discovery.find, tmp_path, True)
+    lines = fault_of(discovery.find_tiles, tmp_path, True)
     assert [line.split(":")[0] for line in lines] == [str(tmp_path / f"{name}_{kind}.tif") for name in ("A", "C")]
     assert all("missing" in line and "add it or remove the tile" in line for line in lines)
 
@@ -61,17 +61,17 @@ def test_every_missing_file_is_named(tmp_path, kind):
 def test_classes_without_instances_are_refused_on_test_tiles(tmp_path):
     write_tile(tmp_path, "A")
     (tmp_path / "A_GTI.tif").unlink()
-    (line,) = fault_of(discovery.find, tmp_path, False)
+    (line,) = fault_of(discovery.find_tiles, tmp_path, False)
     assert line.startswith(f"{tmp_path / 'A_GTL.tif'}: ")
     assert "A_GTI.tif" in line
 
 
 def test_two_tiles_of_one_name_are_refused(tmp_path):
     one, other = write_tile(tmp_path / "train" / "a", "A"), write_tile(tmp_path / "train" / "b", "A")
-    lines = fault_of(discovery.find, tmp_path / "train", True)
+    lines = fault_of(discovery.find_tiles, tmp_path / "train", True)
     assert len(lines) == 5
     assert any(str(one.rgb) in line and str(other.rgb) in line and "rename" in line for line in lines)
-    tiles = discovery.find(tmp_path / "train" / "a", True)
+    tiles = discovery.find_tiles(tmp_path / "train" / "a", True)
     (line,) = fault_of(discovery.check_distinct, tiles, {"A": other, "B": other})
     assert str(one.rgb) in line
     assert str(other.rgb) in line
@@ -79,7 +79,7 @@ def test_two_tiles_of_one_name_are_refused(tmp_path):
 
 def test_a_name_that_a_shell_would_take_apart_is_refused(tmp_path):
     write_tile(tmp_path, "my tile")
-    lines = fault_of(discovery.find, tmp_path, True)
+    lines = fault_of(discovery.find_tiles, tmp_path, True)
     assert all("my tile" in line and "rename it" in line for line in lines)
 
 
@@ -108,8 +108,8 @@ def test_a_file_that_is_no_geotiff_is_told_by_what_it_is(raw_tile, kind, content
     path = getattr(raw_tile, kind)
     path.write_bytes(content)
     line = fault_of_preparing(raw_tile)
-    assert line.startswith(f"{path}: no GeoTIFF, but {said}")
-    assert "put a GeoTIFF in its place" in line
+    assert line.startswith(f"{path}: not a GeoTIFF but {said}")
+    assert "replace it by a GeoTIFF" in line
 
 
 def test_a_damaged_file_on_another_grid_is_named_too(raw_tile):
@@ -134,11 +134,11 @@ def spoilt(name, **profile):
 @pytest.mark.parametrize(
     ("model_of_heights", "cause", "remedy"),
     [
-        (spoilt("flat", transform=FAR_AWAY), "does not overlap", "of the same place"),
-        (spoilt("flat", crs="EPSG:32633"), "does not overlap .* EPSG:32633", "of the same place"),
-        (spoilt("flat", crs="EPSG:4326"), "does not overlap .* EPSG:4326", "of the same place"),
+        (spoilt("flat", transform=FAR_AWAY), "does not overlap", "of the same area"),
+        (spoilt("flat", crs="EPSG:32633"), "does not overlap .* EPSG:32633", "of the same area"),
+        (spoilt("flat", crs="EPSG:4326"), "does not overlap .* EPSG:4326", "of the same area"),
         (spoilt("flat", crs=None), "no coordinate reference system", "--crs EPSG:32617"),
-        (spoilt("unknown"), "nothing but nodata", "replace the file or remove the tile"),
+        (spoilt("unknown"), "every pixel is nodata", "replace the file or remove the tile"),
         (spoilt("a hole of -32767", nodata=None), "a height of -32767 m.* nodata value is None", "--nodata=-32767 "),
         (
             spoilt("a hole of -32767", nodata=None, transform=SHIFTED),
@@ -170,9 +170,9 @@ def test_an_orthophoto_at_fault_is_named_with_cause_and_remedy(raw_tile):
     assert re.match(rf"{raw_tile.rgb}: no coordinate reference system; set it, ", fault_of_preparing(raw_tile))
     for dtype in (np.uint8, np.uint16):
         write_raster(raw_tile.rgb, np.zeros_like(rgb, dtype), nodata=0)
-        assert re.match(rf"{raw_tile.rgb}: nothing but nodata .* remove the tile", fault_of_preparing(raw_tile))
+        assert re.match(rf"{raw_tile.rgb}: every pixel is nodata; .* remove the tile", fault_of_preparing(raw_tile))
     write_raster(raw_tile.rgb, np.full_like(rgb, np.nan, np.float32))
-    assert re.match(rf"{raw_tile.rgb}: nothing but nodata .* remove the tile", fault_of_preparing(raw_tile))
+    assert re.match(rf"{raw_tile.rgb}: every pixel is nodata; .* remove the tile", fault_of_preparing(raw_tile))
 
 
 @pytest.mark.parametrize("kind", ["gti", "gtl"])
@@ -182,7 +182,7 @@ def test_truth_at_fault_is_named_with_cause_and_remedy(raw_tile, kind):
     for array, profile, cause in (
         (truth[:-3], {}, f"{SIZE} x {SIZE - 3} px, but .*A_1_RGB.tif has {SIZE} x {SIZE}.*rasterise"),
         (truth, {"transform": FAR_AWAY}, "not on the grid of .*A_1_RGB.tif.*rasterise"),
-        (truth.astype(np.float32), {}, ".*float32.*whole numbers"),
+        (truth.astype(np.float32), {}, ".*float32.*integers"),
     ):
         path.unlink()
         write_raster(path, array, **profile)
@@ -203,12 +203,12 @@ def test_ids_beyond_32_bits_are_named_and_not_wrapped_around(raw_tile):
 
 def test_truth_of_several_bands_is_refused(raw_tile):
     write_raster(raw_tile.gti, np.stack([read(raw_tile.gti)] * 2))
-    assert re.match(rf"{raw_tile.gti}: 2 band\(s\) of uint16, but ids are one band", fault_of_preparing(raw_tile))
+    assert re.match(rf"{raw_tile.gti}: 2 band\(s\) of uint16, but ids must be one band", fault_of_preparing(raw_tile))
 
 
 def test_classes_that_the_challenge_does_not_know_are_listed(raw_tile):
     write_raster(raw_tile.gtl, np.where(read(raw_tile.gtl) == 6, 255, 2).astype(np.uint8))
-    assert re.match(rf"{raw_tile.gtl}: the values \[255\] are none of 2 .*6 .*65", fault_of_preparing(raw_tile))
+    assert re.match(rf"{raw_tile.gtl}: unexpected values \[255\]; classes are 2 .*6 .*65", fault_of_preparing(raw_tile))
 
 
 def test_a_file_that_vanished_is_named(raw_tile):
@@ -459,7 +459,7 @@ def test_the_workflow_names_all_bad_tiles_of_a_batch_and_trains_nothing(tmp_path
         place = path.relative_to(tmp_path)
         lines = [line for line in done.stderr.splitlines() if line.startswith(f"error: {place}: ")]
         assert lines, done.stderr
-        assert ("cannot be read (" if path == bad[0] else "no GeoTIFF, but ") in lines[0]
+        assert ("cannot be read (" if path == bad[0] else "not a GeoTIFF but ") in lines[0]
     assert "A_0" not in "".join(line for line in done.stderr.splitlines() if line.startswith("error: "))
     assert not (tmp_path / "results" / "warmups").exists()
 

@@ -22,7 +22,7 @@ def tile():
     [(0, 0, 50), (3, 7, 32), (-5, 0, 32), (0, -12, 32), (30, 50, 32), (-9, 61, 32), (-20, -10, 90), (-60, -80, 200)],
 )
 def test_a_crop_is_that_of_the_tile_padded_by_reflection(tile, top, left, crop_px):
-    image, truth = crops.cut(tile, top, left, crop_px)
+    image, truth = crops.cut_crop(tile, top, left, crop_px)
     pad = 200
     window = np.s_[top + pad : top + pad + crop_px, left + pad : left + pad + crop_px]
     np.testing.assert_array_equal(image, np.pad(tile.image, ((pad, pad), (pad, pad), (0, 0)), "reflect")[window])
@@ -31,7 +31,7 @@ def test_a_crop_is_that_of_the_tile_padded_by_reflection(tile, top, left, crop_p
 
 
 def test_a_crop_is_a_copy(tile):
-    image, _ = crops.cut(tile, 0, 0, 32)
+    image, _ = crops.cut_crop(tile, 0, 0, 32)
     image[:] = 0
     assert tile.image[:32, :32].any()
 
@@ -40,7 +40,7 @@ def test_a_crop_is_a_copy(tile):
 def test_a_tile_of_few_pixels_is_mirrored_again_and_again(size):
     line = np.arange(size)
     expected = np.pad(line, 20, "reflect") if size > 1 else np.zeros(41, int)
-    np.testing.assert_array_equal(line[crops.mirrored(-20, len(expected), size)], expected)
+    np.testing.assert_array_equal(line[crops.mirror_indices(-20, len(expected), size)], expected)
 
 
 def test_random_crops_reach_both_mirrored_edges_and_not_beyond():

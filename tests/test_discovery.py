@@ -23,7 +23,7 @@ def test_the_challenges_layout_and_other_spellings_are_understood(tmp_path):
     b.rgb.rename(tmp_path / "B_rgb.TIFF")
     for other in ("B_RGB.tif.aux.xml", "B_RGB.tfw", "readme.txt", "B_DSM.png"):
         (tmp_path / other).write_text("")
-    found = discovery.find(tmp_path, truth_needed=True)
+    found = discovery.find_tiles(tmp_path, truth_needed=True)
     assert list(found) == ["A_Tile_1", "B"]
     assert found["A_Tile_1"].present() == [
         *(inputs / f"A_Tile_1_{kind}.tif" for kind in ("RGB", "DSM", "DTM")),
@@ -38,15 +38,15 @@ def test_links_to_folders_are_followed_and_rings_of_them_end(tmp_path):
     train.mkdir()
     (train / "Inputs").symlink_to(tmp_path / "archive")
     (train / "again").symlink_to(train)
-    assert list(discovery.find(train, truth_needed=True)) == ["A"]
+    assert list(discovery.find_tiles(train, truth_needed=True)) == ["A"]
 
 
 def test_test_tiles_need_no_truth_and_training_tiles_no_classes(tmp_path):
     files = write_tile(tmp_path, "A")
     files.gtl.unlink()
-    assert discovery.find(tmp_path, truth_needed=True)["A"].gtl is None
+    assert discovery.find_tiles(tmp_path, truth_needed=True)["A"].gtl is None
     files.gti.unlink()
-    assert discovery.find(tmp_path, truth_needed=False)["A"].gti is None
+    assert discovery.find_tiles(tmp_path, truth_needed=False)["A"].gti is None
 
 
 def test_every_tile_is_in_one_batch_whatever_their_order():

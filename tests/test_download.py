@@ -87,8 +87,8 @@ def test_tiles_arrive_as_tile_preparation_takes_them_and_once(download, publishe
     assert content(download.to) == published_for(published, "train", "test")
     there = {path.relative_to(download.to).as_posix() for path in download.to.rglob("*") if path.is_file()}
     assert there - {".download.lock"} == set(content(download.to))
-    assert list(discovery.find(download.to / "train", truth_needed=True)) == TILES["train"]
-    assert list(discovery.find(download.to / "test", truth_needed=False)) == TILES["test"]
+    assert list(discovery.find_tiles(download.to / "train", truth_needed=True)) == TILES["train"]
+    assert list(discovery.find_tiles(download.to / "test", truth_needed=False)) == TILES["test"]
     times = {path: path.stat().st_mtime_ns for path in download.to.rglob("*.tif")}
     again = download()
     assert "25 files verified, 0 of them downloaded" in again.stderr
@@ -221,10 +221,10 @@ def test_training_tiles_need_their_truth(object_store, download):
 
 def test_a_few_tiles_only(download):
     assert download("--parts", "train", "--limit", "1").returncode == 0
-    assert list(discovery.find(download.to / "train", truth_needed=True)) == ["A_Tile_1"]
+    assert list(discovery.find_tiles(download.to / "train", truth_needed=True)) == ["A_Tile_1"]
     assert download("--include", "JAX_*", "*_011").returncode == 0
-    assert list(discovery.find(download.to / "train", truth_needed=True)) == ["A_Tile_1", "JAX_Tile_004"]
-    assert list(discovery.find(download.to / "test", truth_needed=True)) == TILES["test"]
+    assert list(discovery.find_tiles(download.to / "train", truth_needed=True)) == ["A_Tile_1", "JAX_Tile_004"]
+    assert list(discovery.find_tiles(download.to / "test", truth_needed=True)) == TILES["test"]
 
 
 def test_a_dry_run_lists_files_and_sizes_and_writes_nothing(download, published):

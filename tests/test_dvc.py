@@ -15,6 +15,9 @@ from dvc_house import SETTINGS, TEST, TRAIN, House, jobs
 from object_store import BUCKET
 from toy import PROJECT_ROOT
 
+from eaves.provenance import records
+from eaves.provenance.records import job_of
+
 pytestmark = pytest.mark.dvc
 
 UP_TO_DATE = "Data and pipelines are up to date"
@@ -94,20 +97,16 @@ def test_dvc_yaml_agrees_with_the_dag(house):
 
 
 def dag(house):
-    """Every job that made something: output, rule, inputs, scripts and settings, from Snakemake's own record."""
+    """Every file that a job made: its name, rule, inputs, scripts and blocks of settings."""
     summary = house.snakemake("all", "tuning", "--detailed-summary")
     lines = [line.split("\t") for line in summary.splitlines() if line.startswith("results/")]
     assert lines
-    records = {}
-    for path in (house.folder / ".snakemake" / "metadata").rglob("*"):
-        if path.is_file():
-            record = json.loads(path.read_text())
-            records.setdefault(record["rule"], set()).update(record["params"])
+    files = (house.folder / "results" / "records").rglob("*.json")
+    blocks = {f"results/logs/{job_of(file)}.log": set(records.read(file)["settings"]) for file in files}
     rows = []
-    for output, _, rule, _, inputs, command, *_ in lines:
-        blocks = [name for text in records[rule] for name in re.findall(r'"(\w+)": \{', text) if "{" in text]
-        scripts = re.findall(r"/(\w+)\.py", command)
-        rows.append((output, rule, [] if inputs in ("", "-") else inputs.split(","), set(scripts), set(blocks)))
+    for output, _, rule, log, inputs, command, *_ in lines:
+        scripts = set(re.findall(r"/(\w+)\.py", command))
+        rows.append((output, rule, [] if inputs in ("", "-") else inputs.split(","), scripts, blocks.get(log, set())))
     return rows
 
 
@@ -137,7 +136,7 @@ def faults(described, rows):
         inputs = {path for row in mine for path in row[2]}
         found += [f"{name}: forgets {path}" for path in sorted(inputs) if not below(path, covered)]
         rules = [dep for dep in deps if dep.startswith("workflow/") and (PROJECT_ROOT / dep).exists()]
-        known = [*inputs, *rules, "results/tuning"]
+        known = [*inputs, *rules, "results/tuning", "results/records/tuning"]
         found += [f"{name}: depends on {dep}" for dep in deps if not any(below(path, [dep]) for path in known)]
         scripts = {script for row in mine for script in row[3]} - {"code_hashes"}
         if scripts != given.get("results/code.json", set()):
@@ -164,7 +163,12 @@ def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
     assert jobs(said) == {"overview": 1, "code_hashes": 1, "provenance": 1}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code", "report"]
     changed = {path for path, digest in hashes(house).items() if before[path] != digest}
-    assert changed == {"results/code.json", "results/overview.png", "results/provenance.json"}
+    assert changed == {
+        "results/code.json",
+        "results/overview.png",
+        "results/provenance.json",
+        "results/records/report",
+    }
 
 
 def test_touched_data_change_nothing(house):

@@ -30,12 +30,12 @@ def example(tmp_path_factory):
 
 def test_the_tiles_lie_as_the_challenges_and_are_enough(example):
     for name in ("train", "test"):
-        found = discovery.find(example / "data" / name, truth_needed=True)
+        found = discovery.find_tiles(example / "data" / name, truth_needed=True)
         assert len(found) == overlay()["scenes"][name]
         assert {path.parent.name for files in found.values() for path in (files.rgb, files.dsm)} == {"Inputs"}
         assert {path.parent.name for files in found.values() for path in (files.gti, files.gtl)} == {"GT"}
     written = yaml.safe_load((example / "config.yaml").read_text())
-    discovery.check_enough(len(discovery.find(example / "data" / "train", True)), written["split"]["folds"])
+    discovery.check_enough(len(discovery.find_tiles(example / "data" / "train", True)), written["split"]["folds"])
 
 
 def test_the_recipe_is_in_the_configuration_which_keeps_its_comments(example):

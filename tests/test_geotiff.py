@@ -75,7 +75,7 @@ def test_a_vrt_by_the_name_of_a_tile_opens_no_other_file_and_no_connection(tmp_p
     other = write_raster(tmp_path / "other.tif", OTHER)
     for source in (str(other), f"/vsicurl/{listener.url}"):
         path = vrt(tmp_path / "A_RGB.tif", source)
-        assert refused(path).startswith(f"{path}: no GeoTIFF, but a VRT, which points to other files; ")
+        assert refused(path).startswith(f"{path}: not a GeoTIFF but a VRT, which points to other files; ")
     assert listener.calls == 0
 
 
@@ -121,7 +121,7 @@ def test_an_orthophoto_whose_place_or_mask_is_beside_it_is_refused(raw_tile):
     mask = rgb.with_name(f"{rgb.name}.msk")
     mask.write_bytes(b"")
     given = (raw_tile, folder / "image.tif", folder / "truth.tif", CONFIG["prepare"])
-    with pytest.raises(InputError, match=f"{mask}: a mask beside the orthophoto is not read; "):
+    with pytest.raises(InputError, match=f"{mask}: a mask in a separate file is not read; "):
         prepare.prepare(*given)
     mask.unlink()
     for kind, raster in (("rgb", read(rgb)), ("dsm", np.zeros((SIZE, SIZE), np.float32))):
@@ -130,7 +130,7 @@ def test_an_orthophoto_whose_place_or_mask_is_beside_it_is_refused(raw_tile):
         write_raster(path, raster, transform=None)
         world = path.with_suffix(".tfw")
         world.write_text("0.5\n0\n0\n-0.5\n440000.25\n3359999.75\n")
-        with pytest.raises(InputError, match=f"{path}: does not say where it lies, and {world.name} beside it is not"):
+        with pytest.raises(InputError, match=f"{path}: not georeferenced, and {world.name} beside it is not"):
             prepare.prepare(*given)
         path.write_bytes(good)
 

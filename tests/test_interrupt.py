@@ -101,7 +101,7 @@ def test_one_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     ]
     assert 1 <= len(stopped) <= 2
     assert any("SIGINT: stopped in epoch" in line for line in stopped)
-    assert after[-1] == "stopped: the same command goes on from here"
+    assert after[-1] == "stopped: run the same command to resume"
     finished = re.compile(r"\[.*\]|Finished jobid.*|\d+ of \d+ steps.*|Select jobs.*|(warmup|train) fold-\d: .*")
     assert not [line for line in after[:-1] if line not in stopped and not finished.fullmatch(line)], after
 
@@ -138,5 +138,5 @@ def test_ctrl_c_while_the_jobs_are_planned(tmp_path):
         said = plain(run.read())
         assert run.status() == 130
     # Where planning was over before the key was pressed, the first jobs were stopped.
-    assert said[-1].endswith(("stopped", "stopped: the same command goes on from here"))
+    assert said[-1].endswith(("stopped", "stopped: run the same command to resume"))
     assert "Traceback" not in run.said

@@ -106,7 +106,8 @@ def in_store(house: House) -> House:
 
 
 def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: House, toy_run: ToyRun):
-    for path in ("models/fold-1.safetensors", "scores/scores.json", "folds/folds.csv"):
+    record = "records/predictions/predict/train-0of1-out-of-fold.json"
+    for path in ("models/fold-1.safetensors", "scores/scores.json", "folds/folds.csv", record, "provenance.json"):
         assert in_store.stored(f"results/{path}") == (toy_run.results / path).read_bytes(), path
     assert not (in_store.folder.parent / "cache" / "eaves").exists()
     # Nothing but what is needed at a time was kept here.

@@ -9,7 +9,9 @@ import rasterio
 import yaml
 from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, run_script, snakemake
 
+from eaves.provenance import records
 from eaves.provenance.graph import Lineage
+from eaves.provenance.records import job_of
 from eaves.provenance.render import _kind, render
 from eaves.provenance.verify import check
 
@@ -51,21 +53,46 @@ def trace(*arguments, **options):
 
 
 @pytest.mark.slow
-def test_on_results_from_elsewhere_snakemake_must_write_its_records_anew(copied):
-    """As after `dvc pull` into a fresh clone: the same is noted then as before."""
-    noted = (copied.results / "provenance.json").read_bytes()
+def test_results_from_elsewhere_have_their_records_with_them(copied):
+    """As after `dvc pull` into a fresh clone, without Snakemake's metadata: provenance.json is written as before."""
+    before = (copied.results / "provenance.json").read_bytes()
     shutil.rmtree(copied.folder / ".snakemake")
     (copied.results / "provenance.json").unlink()
     assert snakemake(copied.folder, "--touch", "--forceall", overlay=OVERLAY).returncode == 0
-    assert snakemake(copied.folder, overlay=OVERLAY).returncode == 0
-    assert (copied.results / "provenance.json").read_bytes() == noted
+    done = snakemake(copied.folder, overlay=OVERLAY)
+    assert done.returncode == 0
+    assert " train " not in done.stderr
+    assert (copied.results / "provenance.json").read_bytes() == before
+
+
+def test_a_record_lists_what_snakemake_knows_that_its_job_reads_and_writes(toy_run):
+    """Except what a job waits for without reading it, and the tables that stand for the tiles of training."""
+    done = snakemake(toy_run.folder, "--detailed-summary", overlay=OVERLAY)
+    rows = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("results/")]
+    reads: dict[str, set[str]] = {}
+    writes: dict[str, set[str]] = {}
+    for output, _, _, log, inputs, *_ in rows:
+        job = log.removeprefix("results/logs/").removesuffix(".log")
+        writes.setdefault(job, set()).add(output)
+        reads.setdefault(job, set()).update(inputs.split(",") if inputs not in ("", "-") else [])
+    files = sorted((toy_run.results / "records").rglob("*.json"))
+    assert {job_of(file) for file in files} == writes.keys() - {"code_hashes", "provenance"}
+    for file in files:
+        record, job = records.read(file), job_of(file)
+        assert record["outputs"].keys() | {file.relative_to(toy_run.folder).as_posix()} == writes[job], job
+        not_read = reads[job] - record["inputs"].keys()
+        assert record["inputs"].keys() <= reads[job], job
+        if job.startswith(("warmup", "train")):
+            assert not_read == {"results/tiles/batches/train-0of1.csv"}
+        else:
+            assert not_read == ({"results/tiles/tiles.csv"} if job == "split" else set()), job
 
 
 def test_every_result_is_there_with_job_code_settings_inputs_and_packages(toy_run):
     found = lineage(toy_run)
     made = {path.relative_to(toy_run.folder).as_posix() for path in toy_run.results.rglob("*") if path.is_file()}
-    logs = {path for path in made if path.startswith(("results/logs/", "results/tensorboard/"))}
-    assert set(found.results) == made - logs - {"results/provenance.json", "results/code.json"}
+    others = {path for path in made if path.startswith(("results/logs/", "results/tensorboard/", "results/records/"))}
+    assert set(found.results) == made - others - {"results/provenance.json", "results/code.json"}
     assert not found.raw  # the towns are results too
     for job in found.jobs.values():
         assert (SCRIPTS / job["script"]).is_file()
@@ -157,8 +184,7 @@ def test_a_changed_function_is_named_where_it_is_used(toy_run, tmp_path):
     shutil.copytree(SCRIPTS.parent, tmp_path / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT_ROOT / "config.yaml", tmp_path)
     file = tmp_path / "workflow" / "scripts" / "eaves" / "separation" / "watershed.py"
-    text = file.read_text().replace('"""', '"""  ', 1).replace("\nfrom", "  # a comment\nfrom", 1)
-    file.write_text(text)
+    file.write_text("# A comment.\n" + file.read_text().replace('"""Separate', '"""  Separate', 1))
     tile = toy_run.tiles("test")[0]
     mine = tmp_path / "workflow" / "scripts" / "trace.py"
     overlay = ["--configfile", toy_run.folder / "overlay.yaml"]

@@ -110,7 +110,7 @@ def test_a_failed_job_is_its_own_line_and_where_its_log_is(tmp_path):
     assert faults[1:] == [
         f"error: the job prepare_test-0of1 failed; its log: {log}",
         "Exiting because a job execution failed. Look above for error messages",
-        "error: not everything is done: see the errors above; the same command goes on from here",
+        "error: the run is incomplete: see the errors above, then run the same command to resume",
     ]
     assert '"$SCRIPTS"' not in done.stderr
     assert "Traceback" not in done.stderr

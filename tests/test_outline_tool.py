@@ -100,7 +100,7 @@ def test_missing_tiles_are_named_one_by_one(folder):
     wishes = {"heights": "{0}_image.tif or {0}.tif", "ground": "{0}_DTM.tif or {0}.tif"}
     assert errors(outline(folder)) == [
         f"error: {folder / option}: no {wishes[option].format(tile)} for the labels of {tile}; "
-        f"add it, or leave out --{option}"
+        f"add it, or omit --{option}"
         for option, tile in missing
     ]
     assert not (folder / "out").exists()
@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(folder):
     write_raster(folder / "probabilities" / "x_2.tif", np.zeros((48, 60), np.float32))
     first, second = errors(outline(folder))
     assert first.startswith(
-        f"error: {folder / 'labels' / 'x_1.tif'}: 1 band(s) of float32, but ids are one band of whole"
+        f"error: {folder / 'labels' / 'x_1.tif'}: 1 band(s) of float32, but ids must be one band of integers"
     )
     assert second.startswith(f"error: {folder / 'probabilities' / 'x_2.tif'}: 60 x 48 px, not on the grid of")
     assert str(folder / "labels" / "x_2.tif") in second
@@ -146,9 +146,9 @@ def nothing(folder):
         (nothing, ["--regularize", "-1"], "--regularize is -1.0: give metres, 0 or more"),
         (nothing, ["--ground", "nowhere"], "nowhere: no such folder"),
         (nothing, ["--output", "b.shp"], "b.shp: the name must end in .gpkg, .parquet, .geojson, .city.jsonl"),
-        (remove_labels, [], "labels: no labels there; it should hold <tile>.tif or <tile>_GTI.tif"),
-        (two_files_of_labels, [], "two files with labels of x_1, the other is"),
-        (damage_heights, [], "x_1.tif: no GeoTIFF, but a file that begins with b'no raster'"),
+        (remove_labels, [], "labels: no labels in this folder; provide <tile>.tif or <tile>_GTI.tif"),
+        (two_files_of_labels, [], "two files for tile x_1, the other is"),
+        (damage_heights, [], "x_1.tif: not a GeoTIFF but a file that begins with b'no raster'"),
         (ground_elsewhere, [], "does not overlap"),
     ],
 )

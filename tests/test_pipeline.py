@@ -84,7 +84,9 @@ def test_all_artifacts_are_there_and_no_others(toy_run):
     expected |= {f"predictions/fold-{k}/{tile}.tif" for k in FOLDS for tile in test}
     expected |= {f"predictions/out-of-fold/{tile}.tif" for tile in train}
     found = {path.relative_to(toy_run.results).as_posix() for path in toy_run.results.rglob("*") if path.is_file()}
-    assert {path for path in found if not re.match(r"(scenes|logs|tensorboard|tiles/batches)/", path)} == expected
+    assert {
+        path for path in found if not re.match(r"(scenes|logs|records|tensorboard|tiles/batches)/", path)
+    } == expected
 
 
 @pytest.mark.parametrize(

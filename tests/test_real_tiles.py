@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from toy import OVERLAY, PROJECT_ROOT, merged, read, snakemake
 
-from eaves.tiles.prepared import height_of
+from eaves.tiles.prepared import height_in_metres
 from eaves.urban3d import text_format
 
 REAL = PROJECT_ROOT.parent / "shared" / "tiles"
@@ -41,7 +41,7 @@ def test_a_real_tile_goes_through(toy_run, tmp_path):
             assert dataset.crs.to_epsg() == 2991, name
             assert (dataset.transform, dataset.shape) == place, name
 
-    height_m = height_of(read(made / rasters[0])[3])
+    height_m = height_in_metres(read(made / rasters[0])[3])
     assert np.nanpercentile(height_m, 5) > -2
     assert 5 < np.nanpercentile(height_m, 99) < 100
     truth, labels = read(made / rasters[1]), read(made / rasters[3])

@@ -183,7 +183,7 @@ SHIFTED = GRID["transform"] @ Affine.translation(0.3, 0)
         (
             LABELS.astype(np.float32),
             {},
-            r"solution/a.tif: 1 band\(s\) of float32, but ids are one band of whole numbers",
+            r"solution/a.tif: 1 band\(s\) of float32, but ids must be one band of integers",
         ),
         (np.stack([LABELS, LABELS]), {}, r"solution/a.tif: 2 band\(s\) of int32"),
         (-LABELS, {}, r"solution/a.tif: the id -1 is negative; only truth may be uncertain"),
@@ -250,9 +250,9 @@ def test_missing_tiles_are_named_one_by_one(tiles, tmp_path):
             "nowhere",
             r"nowhere: no such folder; --truth takes one with <tile>_GTI.tif, <tile>_truth.tif, <tile>.tif",
         ),
-        ("--solution", "empty", r"empty: no tiles there; --solution looks for <tile>_GTI.tif, <tile>.tif"),
-        ("--heights", "empty", r"empty: no tiles there; --heights looks for <tile>_DSM.tif"),
-        ("--confidence", "empty", r"empty: no tiles there; --confidence looks for <tile>.tif"),
+        ("--solution", "empty", r"empty: no tiles in this folder; --solution looks for <tile>_GTI.tif, <tile>.tif"),
+        ("--heights", "empty", r"empty: no tiles in this folder; --heights looks for <tile>_DSM.tif"),
+        ("--confidence", "empty", r"empty: no tiles in this folder; --confidence looks for <tile>.tif"),
         ("--solution", "text", r"text: line 1: expected the id of a tile, found '1,2'"),
     ],
 )

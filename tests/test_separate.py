@@ -137,13 +137,13 @@ def test_every_place_at_fault_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     one, other = (write_raster(tmp_path / name / "A.tif", town()) for name in ("x", "y"))
     with pytest.raises(InputError) as caught:
-        probabilities.find([tmp_path / "empty", tmp_path / "none", tmp_path / "x", other])
+        probabilities.find_files([tmp_path / "empty", tmp_path / "none", tmp_path / "x", other])
     assert str(caught.value).splitlines() == [
-        f"{tmp_path / 'empty'}: no *.tif in this folder: nothing to do",
+        f"{tmp_path / 'empty'}: no *.tif in this folder; name the folder or the files of the probabilities",
         f"{tmp_path / 'none'}: no such file or folder",
-        f"{other}: two files for tile A, the other is {one}; rename or remove one",
+        f"{other}: two files for tile A, the other is {one}; remove or rename one",
     ]
-    assert probabilities.find([one, tmp_path / "x"]) == [one]
+    assert probabilities.find_files([one, tmp_path / "x"]) == [one]
 
 
 def test_a_tile_on_another_grid_is_refused(tmp_path):

@@ -62,7 +62,7 @@ def tiles_of(set_name):
     """Return the raw files of each tile of a set, `train` or `test`: generated ones, or those in the user's folder."""
     if config["scenes"]:
         return generated.planned_files(raw_folder(set_name), set_name, config["scenes"][set_name])
-    return discovery.find(raw_folder(set_name), truth_needed=set_name == "train")
+    return discovery.find_tiles(raw_folder(set_name), truth_needed=set_name == "train")
 
 
 def check_everything():
@@ -196,10 +196,7 @@ def as_option(option, name):
 
 
 def raw_files(set_name, tiles):
-    """Return a params function: the raw files of tiles as JSON, with the kind and the job's path of each.
-
-    A list, because an object by the tiles' names could be mistaken for blocks of the configuration (`job_records`).
-    """
+    """Return a params function: the raw files of tiles as JSON, with the kind and the job's path of each."""
     keys = [(tile, path.stem[-3:].lower()) for tile in tiles for path in TILES[set_name][tile].present()]
 
     def files(wildcards, input):
@@ -274,9 +271,9 @@ def note_start():
 def end_run_with_faults():
     """Say how to resume, after a run was stopped or jobs failed."""
     if INTERRUPTS and INTERRUPTS.stopped:
-        print("stopped: the same command goes on from here", file=sys.stderr)
+        print("stopped: run the same command to resume", file=sys.stderr)
         sys.exit(main_process.INTERRUPTED)
-    print("error: not everything is done: see the errors above; the same command goes on from here", file=sys.stderr)
+    print("error: the run is incomplete: see the errors above, then run the same command to resume", file=sys.stderr)
 
 
 def share_of_cores(wildcards):

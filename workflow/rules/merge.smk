@@ -14,6 +14,7 @@ for _batch, _members in BATCHES.items():
             predictions=[f"{folder}/{tile}.tif" for folder in prediction_folders(_batch) for tile in _members],
         output:
             tiles=[f"results/probabilities/{tile}.tif" for tile in _members],
+            record=f"results/records/probabilities/merge/{_batch}.json",
         log:
             f"results/logs/merge/{_batch}.log",
         group:
@@ -28,7 +29,7 @@ for _batch, _members in BATCHES.items():
             tiles=_members,
             code=code("merge.py"),
         shell:
-            'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q}'
+            'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q} --record {output.record:q} --code {params.code}'
             " --tile-names {params.tiles:q}"
 
 

@@ -18,6 +18,7 @@ for _batch, _members in batches_of("test").items():
                 model=_model,
             output:
                 tiles=[kept_prediction(f"results/predictions/fold-{_fold}/{tile}.tif") for tile in _members],
+                record=f"results/records/predictions/predict/{_batch}-fold-{_fold}.json",
             log:
                 f"results/logs/predict/{_batch}-fold-{_fold}.log",
             conda:
@@ -31,7 +32,7 @@ for _batch, _members in batches_of("test").items():
                 code=code("predict.py"),
             shell:
                 'python "$SCRIPTS"/predict.py --models {input.model:q} --folder $(dirname {output.tiles[0]:q})'
-                " --settings {params.settings:q} --threads {threads} --log {log:q} {input.images:q}"
+                " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code} {input.images:q}"
 
 
 if not config["models"]:
@@ -47,6 +48,7 @@ if not config["models"]:
                 models=MODELS,
             output:
                 tiles=[kept_prediction(f"results/predictions/out-of-fold/{tile}.tif") for tile in _members],
+                record=f"results/records/predictions/predict/{_batch}-out-of-fold.json",
             log:
                 f"results/logs/predict/{_batch}-out-of-fold.log",
             conda:
@@ -60,7 +62,7 @@ if not config["models"]:
                 code=code("predict.py"),
             shell:
                 'python "$SCRIPTS"/predict.py --models {input.models:q} --folds {input.folds:q} --folder $(dirname {output.tiles[0]:q})'
-                " --settings {params.settings:q} --threads {threads} --log {log:q} {input.images:q}"
+                " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code} {input.images:q}"
 
 
 rule predictions:

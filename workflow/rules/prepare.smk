@@ -17,6 +17,7 @@ for _batch, _members in BATCHES.items():
             images=images(_members),
             truths=truths(_members),
             table=f"results/tiles/batches/{_batch}.csv",
+            record=f"results/records/tiles/prepare/{_batch}.json",
         log:
             f"results/logs/prepare/{_batch}.log",
         group:
@@ -33,7 +34,7 @@ for _batch, _members in BATCHES.items():
             code=code("prepare.py"),
         shell:
             'python "$SCRIPTS"/prepare.py --files {params.files:q} --set {params.set} --folder $(dirname {output.images[0]:q})'
-            " --table {output.table:q} --settings {params.settings:q} --log {log:q}"
+            " --table {output.table:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule catalogue:
@@ -42,6 +43,7 @@ rule catalogue:
         tables=expand("results/tiles/batches/{batch}.csv", batch=BATCHES),
     output:
         table="results/tiles/tiles.csv",
+        record="results/records/tiles/catalogue.json",
     log:
         "results/logs/catalogue.log",
     conda:
@@ -50,7 +52,7 @@ rule catalogue:
     params:
         code=code("catalogue.py"),
     shell:
-        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} {input.tables:q}'
+        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}'
 
 
 rule tiles:

@@ -20,6 +20,7 @@ rule overview:
             caption="../report/overview.rst",
             category="Overview",
         ),
+        record="results/records/report/overview.json",
     log:
         "results/logs/overview.log",
     conda:
@@ -30,7 +31,7 @@ rule overview:
         code=code("overview.py"),
     shell:
         'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
-        " --log {log:q} {params.tiles:q}"
+        " --log {log:q} --record {output.record:q} --code {params.code} {params.tiles:q}"
 
 
 # Given models come without losses.
@@ -50,6 +51,7 @@ rule plots:
         models=HISTORIES["models"],
     output:
         tables=[f"results/plots/{name}.csv" for name in PLOTS],
+        record="results/records/report/plots.json",
     log:
         "results/logs/plots.log",
     conda:
@@ -59,7 +61,7 @@ rule plots:
         code=code("plots.py"),
     shell:
         'python "$SCRIPTS"/plots.py --by-iou {input.by_iou:q} --curve {input.curve:q} --warmups {input.warmups:q}'
-        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q}"
+        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule report:
@@ -67,5 +69,4 @@ rule report:
     input:
         "results/overview.png",
         rules.plots.output,
-        # With an object store, Snakemake's metadata names the local copies, which the provenance record cannot use.
-        [] if IN_STORE else "results/provenance.json",
+        "results/provenance.json",

@@ -13,6 +13,7 @@ if config["scenes"]:
                 f"scenes_{_batch}"
             output:
                 files=[path for tile in _members for path in TILES[_batch.split("-")[0]][tile].present()],
+                record=f"results/records/scenes/scenes/{_batch}.json",
             log:
                 f"results/logs/scenes/{_batch}.log",
             group:
@@ -28,4 +29,4 @@ if config["scenes"]:
                 code=code("scenes.py"),
             shell:
                 'python "$SCRIPTS"/scenes.py --folder $(dirname {output.files[0]:q}) --settings {params.settings:q}'
-                " --log {log:q} {params.tiles:q}"
+                " --log {log:q} --record {output.record:q} --code {params.code} {params.tiles:q}"

@@ -2,8 +2,8 @@
 
 in:  results/buildings/<tile>.tif, results/probabilities/<tile>.tif, results/tiles/<tile>_truth.tif and _image.tif,
      results/tiles/tiles.csv
-out: results/scores/: scores.json; tiles.csv, groups.csv, buildings.csv (a row each); by_iou.csv, by_size.csv, by_confidence.csv,
-     precision_recall.csv
+out: results/scores/: scores.json; tiles.csv, groups.csv, buildings.csv (a row each); by_iou.csv, by_size.csv,
+     by_confidence.csv, precision_recall.csv
 """
 
 
@@ -25,6 +25,7 @@ rule score:
         by_size="results/scores/by_size.csv",
         by_confidence="results/scores/by_confidence.csv",
         curve="results/scores/precision_recall.csv",
+        record="results/records/scores/score.json",
     log:
         "results/logs/score.log",
     conda:
@@ -44,7 +45,7 @@ rule score:
         'python "$SCRIPTS"/score.py --table {input.table:q} --truth {params.truth:q} --solution {params.solution:q}'
         " --heights {params.heights:q} --confidence {params.confidence:q} --json {output.scores:q} --csv {output.tiles:q}"
         " --groups-csv {output.groups:q} --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
-        " --by-confidence-csv {output.by_confidence:q} --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q}"
+        " --by-confidence-csv {output.by_confidence:q} --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule scores:

@@ -25,6 +25,7 @@ for _batch, _members in BATCHES.items():
             thresholds=thresholds(),
         output:
             tiles=[f"results/buildings/{tile}.tif" for tile in _members],
+            record=f"results/records/buildings/separate/{_batch}.json",
         log:
             f"results/logs/separate/{_batch}.log",
         group:
@@ -40,7 +41,7 @@ for _batch, _members in BATCHES.items():
             code=code("separate.py"),
         shell:
             'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
-            " --settings {params.settings:q} {params.thresholds} --log {log:q} {input.probabilities:q}"
+            " --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
 
 
 rule outline:
@@ -53,6 +54,7 @@ rule outline:
         ground=[TILES["test"][tile].dtm for tile in NAMES["test"]],
     output:
         outlines=OUTLINES,
+        record="results/records/buildings/outline.json",
     log:
         "results/logs/outline.log",
     conda:
@@ -61,16 +63,13 @@ rule outline:
     resources:
         mem_mb=more_memory(4000),
     params:
-        regularize=config["outline"]["regularize_m"] or 0,
-        min_confidence=config["outline"]["min_confidence"] or 0,
-        # For the provenance record, which names settings by their keys.
         settings=settings("outline.regularize_m", "outline.min_confidence"),
         ground=common_folder_of("ground"),
         code=code("outline.py"),
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
-        " --ground {params.ground:q} --regularize {params.regularize} --min-confidence {params.min_confidence} --output {output.outlines:q} --log {log:q}"
+        " --ground {params.ground:q} --settings {params.settings:q} --output {output.outlines:q} --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule submission:
@@ -80,6 +79,7 @@ rule submission:
         buildings=[f"results/buildings/{tile}.tif" for tile in NAMES["test"]],
     output:
         submission="results/submission.txt",
+        record="results/records/buildings/submission.json",
     log:
         "results/logs/submission.log",
     conda:
@@ -89,7 +89,7 @@ rule submission:
         code=code("submission.py"),
     shell:
         'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output.submission:q}'
-        " --log {log:q}"
+        " --log {log:q} --record {output.record:q} --code {params.code}"
 
 
 rule buildings:

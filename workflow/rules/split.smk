@@ -16,6 +16,7 @@ if not config["models"]:
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
             folds="results/folds/folds.csv",
+            record="results/records/folds/split.json",
         log:
             "results/logs/split.log",
         conda:
@@ -26,7 +27,7 @@ if not config["models"]:
             code=code("split.py"),
         shell:
             'python "$SCRIPTS"/split.py --output {output.folds:q} --tiles-dir $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
-            " --log {log:q} {input.tables:q}"
+            " --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
 
     rule folds:
         """Target: the assignment of the training tiles to folds."""

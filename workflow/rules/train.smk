@@ -13,7 +13,9 @@ if not config["models"]:
             warmup="results/warmups/fold-{fold}.safetensors",
             tiles=ancient(for_training()),
         output:
-            multiext("results/models/fold-{fold}", weights=".safetensors", history=".csv"),
+            weights="results/models/fold-{fold}.safetensors",
+            history="results/models/fold-{fold}.csv",
+            record="results/records/models/train/fold-{fold}.json",
         log:
             "results/logs/train/fold-{fold}.log",
         # Training takes precedence over inference, because everything else waits for the last fold.
@@ -42,7 +44,7 @@ if not config["models"]:
             " --checkpoint-minutes {resources.checkpoint_minutes} --checkpoint-steps {resources.checkpoint_steps}"
             " --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$FOLD_CACHE"'
-            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule models:
         """Target: every fold's model."""

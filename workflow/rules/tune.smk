@@ -19,6 +19,7 @@ if not config["models"]:
                 truths=truths(_members),
             output:
                 counts=f"results/tuning/counts/{_batch}.csv",
+                record=f"results/records/tuning/tune/{_batch}.json",
             log:
                 f"results/logs/tune/{_batch}.log",
             group:
@@ -33,7 +34,7 @@ if not config["models"]:
                 code=code("tune.py"),
             shell:
                 'python "$SCRIPTS"/tune.py --tiles-dir $(dirname {input.images[0]:q}) --output {output.counts:q}'
-                " --settings {params.settings:q} --log {log:q} {input.probabilities:q}"
+                " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
 
     rule choose:
         """Choose the thresholds, cross-validate the choice, and plot the score against them."""
@@ -48,6 +49,7 @@ if not config["models"]:
                 caption="../report/tuning.rst",
                 category="Tuning",
             ),
+            record="results/records/tuning/choose.json",
         log:
             "results/logs/choose.log",
         conda:
@@ -60,7 +62,7 @@ if not config["models"]:
             code=code("choose.py"),
         shell:
             'python "$SCRIPTS"/choose.py --folds {input.folds:q} --folder $(dirname {output.chosen:q})'
-            " --settings {params.settings:q} --log {log:q} {input.tables:q}"
+            " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
 
     rule tuning:
         """Target: the chosen thresholds, and the score as a function of the thresholds."""

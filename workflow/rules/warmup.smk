@@ -16,6 +16,7 @@ if not config["models"]:
             weights=weights_file(),
         output:
             encoder="results/weights/encoder.safetensors",
+            record="results/records/weights/fetch_encoder_weights.json",
         log:
             "results/logs/fetch_encoder_weights.log",
         conda:
@@ -26,7 +27,7 @@ if not config["models"]:
             code=code("fetch_encoder_weights.py"),
             folder=config["run"]["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch_encoder_weights.py --output {output.encoder:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q}'
+            'python "$SCRIPTS"/fetch_encoder_weights.py --output {output.encoder:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}'
 
     rule warmup:
         """Train one fold's network on RGB alone."""
@@ -36,7 +37,9 @@ if not config["models"]:
             # Changes of the tiles are noticed by their hashes in the table.
             tiles=ancient(for_training()),
         output:
-            multiext("results/warmups/fold-{fold}", weights=".safetensors", history=".csv"),
+            weights="results/warmups/fold-{fold}.safetensors",
+            history="results/warmups/fold-{fold}.csv",
+            record="results/records/warmups/warmup/fold-{fold}.json",
         log:
             "results/logs/warmup/fold-{fold}.log",
         # Training takes precedence over inference, because everything else waits for the last fold.
@@ -65,7 +68,7 @@ if not config["models"]:
             " --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$FOLD_CACHE"'
             " --encoder {input.encoder:q}"
-            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule weights:
         """Target: the encoder's initial weights."""

@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     of = {"models": relative_to(out, arguments.models), "tiles": {"test": relative_to(out, arguments.tiles_dir)}}
     config.load([], config.merge(given, of))
     find_models(arguments.models)
-    discovery.find(arguments.tiles_dir, truth_needed=False)
+    discovery.find_tiles(arguments.tiles_dir, truth_needed=False)
     check_folder(out, of)
     with atomic_write(out / SETTINGS) as temporary:
         temporary.write_text(yaml.safe_dump(config.merge(given, of), allow_unicode=True))

@@ -17,6 +17,7 @@ from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
 from eaves.plots import overview
 from eaves.plots.thresholds import draw
+from eaves.provenance.records import Done
 from eaves.separation.grid_search import COUNTS
 from eaves.separation.selection import choose, cross_validate, f_scores, mean_over_tiles, read_counts
 from eaves.separation.thresholds import Thresholds, combinations
@@ -24,7 +25,7 @@ from eaves.separation.thresholds import Thresholds, combinations
 import pandas as pd
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Read the tables; write surface.csv, chosen.json and surface.png."""
     blocks = config.section(arguments.settings, "separate", "threshold_search", "score")
     searched = combinations(blocks["threshold_search"], blocks["separate"])
@@ -67,6 +68,8 @@ def main(arguments: argparse.Namespace) -> None:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
     for line in notes(report):
         cli.LOG.info("%s", line)
+    written = [arguments.folder / name for name in ("surface.csv", "surface.png", "chosen.json")]
+    return Done(inputs=[*arguments.tables, arguments.folds], outputs=written)
 
 
 def notes(report: dict[str, Any]) -> list[str]:
@@ -85,7 +88,7 @@ def notes(report: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument(
         "--folds", type=Path, required=True, help="folds.csv: folds for the cross-validation of the choice"
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from eaves.core import cli
 from eaves.core.errors import InputError
-from eaves.core.write_errors import in_words
+from eaves.core.write_errors import format_bytes
 from eaves.urban3d import catalogue, transfer
 from eaves.urban3d.object_store import Store
 from eaves.urban3d.transfer import Transfer
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
         faults += catalogue.missing(files, part)
         wanted += [Transfer(file.item, arguments.to / part / file.path) for file in files]
         tiles = len({file.tile for file in files})
-        size = in_words(sum(file.item.size for file in files))
+        size = format_bytes(sum(file.item.size for file in files))
         cli.LOG.info("%s: %d tiles, %d files, %s, into %s", part, tiles, len(files), size, arguments.to / part)
     if not wanted:
         raise InputError(f"--include: no tile matches {' or '.join(arguments.include)}; --dry-run lists the tiles")
@@ -68,8 +68,8 @@ def show(wanted: list[Transfer]) -> None:
     for item, path in wanted:
         print(f"{item.size:>13,}  {path}")
     absent = [item for item, path in wanted if not path.is_file() or path.stat().st_size != item.size]
-    total = in_words(sum(item.size for item, _ in wanted))
-    to_come = in_words(sum(item.size for item in absent))
+    total = format_bytes(sum(item.size for item, _ in wanted))
+    to_come = format_bytes(sum(item.size for item in absent))
     print(f"{len(wanted)} files, {total}; to download: {len(absent)} files, {to_come}")
 
 
@@ -82,7 +82,7 @@ def download(wanted: list[Transfer], store: Store, arguments: argparse.Namespace
                 cli.LOG.info("%s: differs from the store's (%s) and is downloaded again", path, item.key)
         transfer.check_space(missing, arguments.to)
         transfer.fetch(missing, store, arguments.jobs, arguments.retries)
-    size = in_words(sum(item.size for item, _ in missing))
+    size = format_bytes(sum(item.size for item, _ in missing))
     cli.LOG.info("%d files verified, %d of them downloaded (%s)", len(wanted), len(missing), size)
 
 

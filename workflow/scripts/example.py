@@ -14,9 +14,11 @@ from typing import Any
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
-from eaves.tiles import discovery, generated
+from eaves.raster.folders import find_rasters
+from eaves.tiles import generated
 from eaves.tiles.discovery import TileFiles
 from eaves.tiles.generate import generate
+from eaves.tiles.names import RAW_SUFFIXES
 
 from ruamel.yaml import YAML
 
@@ -53,8 +55,7 @@ def check_no_others(folder: Path, names: set[str]) -> None:
     Raises:
         InputError: If it does; the message names one of them.
     """
-    files = sorted(discovery.files_below(folder)) if folder.is_dir() else []
-    tiles = {named[0] for path in files if (named := discovery.tile_and_kind(path.name))}
+    tiles = {raster.tile for raster in find_rasters(folder, RAW_SUFFIXES)}
     if others := sorted(tiles - names):
         raise InputError(f"{folder}: contains other tiles, e.g. {others[0]}; move them, or run the pipeline on them")
 

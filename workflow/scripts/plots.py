@@ -11,13 +11,14 @@ from pathlib import Path
 from eaves.core import cli
 from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
+from eaves.provenance.records import Done
 
 import pandas as pd
 
 LINES = ["out_of_fold", "test"]
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Write the tables; losses.csv only if there are losses."""
     by_iou, curve = read_table(arguments.by_iou), read_table(arguments.curve)
     made = {
@@ -29,6 +30,8 @@ def main(arguments: argparse.Namespace) -> None:
     for name, table in made.items():
         with atomic_write(arguments.folder / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.6g")
+    inputs = [arguments.by_iou, arguments.curve, *arguments.warmups, *arguments.models]
+    return Done(inputs=inputs, outputs=[arguments.folder / f"{name}.csv" for name in made])
 
 
 def by_set(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
@@ -47,7 +50,7 @@ def losses(warmups: list[Path], models: list[Path]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--warmups", type=Path, nargs="*", default=[], help="losses of each fold's warm-up, .csv")
     parser.add_argument("--models", type=Path, nargs="*", default=[], help="losses of each fold's training, .csv")
     parser.add_argument("--by-iou", type=Path, required=True, help="by_iou.csv")

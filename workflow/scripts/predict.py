@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from eaves.compute import devices
 from eaves.core import cli, config
@@ -10,14 +9,14 @@ from eaves.core.meter import Meter
 from eaves.core.tables import read_table
 from eaves.models.inference import count_windows, predict_strips
 from eaves.models.network import load_model
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
-from eaves.tiles import probabilities
+from eaves.tiles import prepared, probabilities
 
-import tifffile
 from torch import nn
 
 
-def main(arguments: argparse.Namespace) -> dict[str, Any]:
+def main(arguments: argparse.Namespace) -> Done:
     """Predict each tile; models are loaded once."""
     block = config.section(arguments.settings, "predict")["predict"]
     devices.make_deterministic(0, arguments.threads)
@@ -26,30 +25,38 @@ def main(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.folds:
         fold_of = read_table(arguments.folds).set_index("tile")["fold"]
     loaded: dict[Path, tuple[nn.Module, dict]] = {}
+    model_of: dict[Path, Path] = {}
     grids = {path: geotiff.grid(path) for path in arguments.images}
     windows = sum(count_windows(grid["height"], grid["width"], {"predict": block}) for grid in grids.values())
     meter = Meter("predict", windows, "windows")
     for image_file, grid in grids.items():
-        tile = image_file.stem.removesuffix("_image")
+        tile = prepared.tile_name(image_file)
         path = arguments.models[0 if fold_of is None else fold_of[tile]]
         if path not in loaded:
             network, recipe = load_model(path)
             loaded[path] = devices.to_device(network, device).eval(), recipe
         network, recipe = loaded[path]
         scales = {"input": recipe["input"], "predict": block}
-        pixels = tifffile.memmap(image_file, mode="r")
-        with geotiff.create_raster(
-            arguments.folder / f"{tile}.tif", dtype="float32", count=1, **grid, **geotiff.PROBABILITY
-        ) as out:
+        pixels = prepared.map_image(image_file)
+        output = arguments.folder / f"{tile}.tif"
+        model_of[output] = path
+        with geotiff.create_raster(output, dtype="float32", count=1, **grid, **geotiff.PROBABILITY) as out:
             for top, strip in predict_strips(network, pixels, recipe["channels"], scales, device, meter.add):
-                out.write(probabilities.rounded(strip), 1, window=((top, top + len(strip)), (0, grid["width"])))
+                out.write(
+                    probabilities.round_for_storage(strip), 1, window=((top, top + len(strip)), (0, grid["width"]))
+                )
     meter.close()
     cli.LOG.info("predicted %d tiles into %s on %s", len(arguments.images), arguments.folder, device)
-    return devices.describe(device, block["precision"], arguments.threads)
+    return Done(
+        inputs=[*arguments.images, *arguments.models, *([arguments.folds] if arguments.folds else [])],
+        outputs=model_of,
+        device=devices.describe(device, block["precision"], arguments.threads),
+        models=model_of if len(arguments.models) > 1 else {},
+    )
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument(
         "--models",
         type=Path,

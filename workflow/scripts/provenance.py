@@ -1,9 +1,10 @@
-"""Writes down what made each result: its job, code and settings, what the job read, with what it computed.
+"""Collects the records of jobs into one file that says what made each result, back to the raw tiles.
 
-Reads the records that Snakemake keeps in the working folder, from the results named back to the raw tiles. Two equal
-runs write the same file, byte for byte. trace.py prints the chain of a result from it and checks it against the disk.
+Each job's record holds its script, code and settings, packages and device, and the SHA-256 of what it read and wrote.
+Two equal runs write the same file, byte for byte. trace.py prints the chain of a result from it and checks it against
+the disk.
 
-  python workflow/scripts/provenance.py --output tuning.json results/tuning/chosen.json
+  python workflow/scripts/provenance.py --output tuning.json results/records
 """
 
 import argparse
@@ -11,19 +12,14 @@ import json
 from pathlib import Path
 
 from eaves.core import cli
-from eaves.core.config import CONFIG
 from eaves.core.files import atomic_write
-from eaves.provenance.collect import FORMAT, entries, gather
-
-import yaml
+from eaves.provenance.collect import FORMAT, collect
+from eaves.provenance.records import working_folder
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Gathers and writes, a line per job, result and raw file."""
-    blocks = set(yaml.safe_load(CONFIG.read_text()))
-    order_only = [tuple(pair.split(":", 1)) for pair in arguments.order_only]
-    found = gather(arguments.ends, blocks, arguments.given, order_only)
-    parts = entries(found)
+    """Collect the records, and write a line per job, result and raw file."""
+    parts = collect(arguments.records, arguments.given, working_folder(arguments.output))
     with atomic_write(arguments.output) as temporary, temporary.open("w") as out:
         out.write(f'{{\n"format": {FORMAT}')
         for name, part in parts.items():
@@ -41,7 +37,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="provenance.json")
-    parser.add_argument("--given", nargs="*", default=[], help="files in results/ that no job need have made")
-    parser.add_argument("--order-only", nargs="*", default=[], metavar="RULE:FILE", help="an input that is not read")
-    parser.add_argument("ends", nargs="+", help="results, as Snakemake names them; and all that they come from")
+    parser.add_argument("--given", type=Path, nargs="*", default=[], help="models that no job made, .safetensors")
+    parser.add_argument("records", type=Path, nargs="+", help="records of jobs, or folders of them")
     cli.run(main, parser.parse_args())

@@ -8,20 +8,23 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli, config
+from eaves.provenance.records import Done
 from eaves.tiles import generated
 from eaves.tiles.generate import generate
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Generate the named tiles."""
     scenes = config.section(arguments.settings, "scenes")["scenes"]
     for tile in cli.progress(arguments.tiles, "scenes"):
         generate(tile, generated.files_in(arguments.folder, tile), scenes["seed"], scenes["size"])
     cli.LOG.info("generated %d tiles in %s", len(arguments.tiles), arguments.folder)
+    files = [path for tile in arguments.tiles for path in generated.files_in(arguments.folder, tile).present()]
+    return Done(inputs=[], outputs=files)
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="folder to write the files to")
     parser.add_argument("--settings", help="JSON or a YAML file with a block `scenes`")
     parser.add_argument("tiles", nargs="+", help=f"names of tiles; towns are {', '.join(generated.TOWNS)}")

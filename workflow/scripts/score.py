@@ -27,6 +27,7 @@ from eaves.metrics import tables
 from eaves.metrics.challenge import challenge_rules, match_overlaps, score_overlaps
 from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
+from eaves.provenance.records import Done
 from eaves.separation.thresholds import resolve_thresholds
 from eaves.tiles.folds import group_of
 
@@ -35,46 +36,56 @@ ALL = "all"  # the set of all tiles if there is no table of sets
 SHOWN = ("f_score", "average_precision", "panoptic_quality", "boundary_iou", "pixel_iou")
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Score tile by tile, so that only one tile's rasters are in memory, and write the requested files."""
     blocks = config.section(arguments.settings, "score", "split", "separate")
     given = {name: getattr(arguments, name) for name in ("iou_threshold", "rules")}
     rules = blocks["score"] | {name: value for name, value in given.items() if value is not None}
     with ExitStack() as finished:
         buildings = arguments.buildings_csv and finished.enter_context(atomic_write(arguments.buildings_csv))
-        scored = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
+        scored, inputs = score_tiles(arguments, rules, blocks["split"]["group_pattern"], buildings)
         found = tables.summary(scored) | {"rules": rules}
         if arguments.table:
             used = resolve_thresholds(blocks["separate"], arguments.thresholds)
             found["separation"] = used | {"tuned": bool(arguments.thresholds)}
         if arguments.json:
             finished.enter_context(atomic_write(arguments.json)).write_text(json.dumps(found, indent=2) + "\n")
-        for path, table in (
+        written = (
             (arguments.csv, tables.per_tile),
             (arguments.groups_csv, tables.per_group),
             (arguments.by_iou_csv, tables.by_iou),
             (arguments.by_confidence_csv, tables.by_confidence),
             (arguments.by_size_csv, partial(tables.by_size, edges_m2=rules["size_bins_m2"])),
             (arguments.curve_csv, tables.precision_recall),
-        ):
+        )
+        for path, table in written:
             if path:
                 table(scored).to_csv(finished.enter_context(atomic_write(path)), index=False, float_format="%.6f")
     for set_name, figures in found.items():
         if figures.get("tiles"):
             shown = ", ".join(f"{name} {figures[name]:.4f}" for name in SHOWN if figures[name] is not None)
             cli.LOG.info("%s: %s on %d tiles", set_name, shown, figures["tiles"])
+    outputs = (arguments.json, arguments.buildings_csv, *(path for path, _ in written))
+    return Done(
+        inputs=[*inputs, *(path for path in (arguments.table, arguments.thresholds) if path)],
+        outputs=[path for path in outputs if path],
+    )
 
 
 def score_tiles(
     arguments: argparse.Namespace, rules: dict[str, Any], pattern: str, buildings: Path | None
-) -> list[tables.ScoredTile]:
-    """Scores each tile; the table of buildings grows as they come."""
+) -> tuple[list[tables.ScoredTile], list[Path]]:
+    """Score each tile, and append its buildings to their table.
+
+    Returns:
+        The score of each tile, and the files that were read.
+    """
     sets = sets_of_tiles(arguments.table) if arguments.table else None
     scored: list[tables.ScoredTile] = []
     if buildings:
         buildings.write_text("tile\n" if sets == {} else "")
     if sets == {}:
-        return scored
+        return scored, []
     sides = (arguments.truth, arguments.solution, arguments.out_of_map, arguments.heights, arguments.confidence)
     pairs = Pairs(*sides, names=None if sets is None else list(sets))
     if pairs.without_truth and sets is None:
@@ -91,7 +102,7 @@ def score_tiles(
             matches.insert(0, "tile", tile)
             matches.to_csv(buildings, mode="a", header=not scored, index=False, float_format="%.6f")
         scored.append(tables.ScoredTile(set_name, group_of(tile, pattern) or "", tile, score, measured))
-    return scored
+    return scored, [path for tile in pairs.names for path in pairs.files(tile)]
 
 
 def sets_of_tiles(table: Path) -> dict[str, str]:
@@ -109,7 +120,7 @@ def share(text: str) -> float:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--truth", type=Path, required=True, help="folder of GeoTIFFs, or a text file")
     parser.add_argument("--solution", type=Path, required=True, help="folder of GeoTIFFs, or a text file")
     seen = parser.add_mutually_exclusive_group()

@@ -16,22 +16,23 @@ from typing import Any
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.separation.thresholds import Thresholds, resolve_thresholds
 from eaves.separation.watershed import separate
-from eaves.tiles import probabilities
+from eaves.tiles import prepared, probabilities
 
 import pandas as pd
 
 COLUMNS = ["tile", "buildings", "area_px", "area_m2"]
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Separate one tile after the other, with one tile in memory."""
     block = config.section(arguments.settings, "separate")["separate"]
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = resolve_thresholds(block, arguments.thresholds, **given)
-    found = probabilities.find(arguments.probabilities)
+    found = probabilities.find_files(arguments.probabilities)
     check_places(found, arguments.folder, arguments.tiles_dir)
     rows = []
     for path in cli.progress(found, "separate"):
@@ -52,6 +53,12 @@ def main(arguments: argparse.Namespace) -> None:
             temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
     used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "match_original")
     cli.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
+    images = [arguments.tiles_dir / f"{path.stem}_image.tif" for path in found] if arguments.tiles_dir else []
+    tables = [path for path in (arguments.csv, arguments.json) if path]
+    return Done(
+        inputs=[*found, *images, *([arguments.thresholds] if arguments.thresholds else [])],
+        outputs=[*(arguments.folder / path.name for path in found), *tables],
+    )
 
 
 def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
@@ -65,7 +72,7 @@ def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
         for path in found
         if path.resolve() == (folder / path.name).resolve()
     ]
-    images = [tiles / f"{path.stem}_image.tif" for path in found] if tiles else []
+    images = [prepared.image_path(tiles, path.stem) for path in found] if tiles else []
     faults += [
         f"{image}: no such file; prepare the tile, or leave out --tiles-dir" for image in images if not image.exists()
     ]
@@ -94,7 +101,7 @@ def summary(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="output folder for the labels, <tile>.tif, int32")
     parser.add_argument("--tiles-dir", type=Path, help="folder of the prepared tiles, <tile>_image.tif")
     parser.add_argument("--low", type=float, help="probability above which a pixel may belong to a building")

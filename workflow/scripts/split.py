@@ -7,20 +7,22 @@ from pathlib import Path
 from eaves.core import cli, config
 from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
+from eaves.tiles import prepared
 from eaves.tiles.folds import assign
 
 import numpy as np
 import pandas as pd
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Read the tables, assign the tiles, write folds.csv."""
     block = config.section(arguments.settings, "split")["split"]
     table = pd.concat([read_table(path) for path in arguments.tables]).sort_values("tile")
     centres = None
     if block["by"] == "blocks":
-        centres = np.array([centre(arguments.tiles_dir / f"{tile}_image.tif") for tile in table["tile"]])
+        centres = np.array([centre(prepared.image_path(arguments.tiles_dir, tile)) for tile in table["tile"]])
     fold = assign(
         list(table["tile"]),
         block["folds"],
@@ -37,6 +39,9 @@ def main(arguments: argparse.Namespace) -> None:
     with atomic_write(arguments.output) as temporary:
         pd.DataFrame({"tile": table["tile"], "fold": fold, "sha256": hashes}).to_csv(temporary, index=False)
     cli.LOG.info("%d training tiles in %d folds of %s", len(fold), block["folds"], np.bincount(fold).tolist())
+    # The folds' training reads the tiles themselves. They are in this record, so that ten others need not hash them.
+    tiles = [arguments.tiles_dir / f"{tile}_{kind}.tif" for tile in table["tile"] for kind in ("image", "truth")]
+    return Done(inputs=[*arguments.tables, *tiles], outputs=[arguments.output])
 
 
 def centre(path: Path) -> tuple[float, float]:
@@ -46,7 +51,7 @@ def centre(path: Path) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="table to write, folds.csv")
     parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles")
     parser.add_argument("--settings", help="JSON or a YAML file (default: config.yaml)")

@@ -4,10 +4,10 @@
   python workflow/scripts/trace.py results/scores/scores.json --configfile workflow/recipes/quickstart.yaml
   python workflow/scripts/trace.py results/models/fold-0.safetensors --json
 
-Works from any folder. What is noted in results/provenance.json is compared with the files on the disk, the code and the
-configuration as they are now: ok, CHANGED or MISSING stands before each link. Every file of the chain is read, about a
-second per GB and core. The exit status is 0 if all matches, 1 if not, 2 if this cannot be told, and 3 if Eaves itself
-is at fault (with a traceback).
+Works from any folder. The entries of results/provenance.json are compared with the files on the disk, the code and the
+configuration as they are now; each line begins with ok, CHANGED or MISSING. Every file of the chain is read, about a
+second per GB and core. The exit status is 0 if everything matches, 1 if something does not, 2 after an error in the
+arguments or files, and 3 after an error in Eaves itself (with a traceback).
 """
 
 import argparse
@@ -23,11 +23,11 @@ from eaves.provenance.graph import FILE, Lineage, find
 from eaves.provenance.render import render
 from eaves.provenance.verify import Check, check
 
-WIDTH = 120  # of the lines where the output is no terminal
+WIDTH = 120  # columns where the output is not a terminal
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Prints the tree, or JSON, and exits with status 1 where something does not match."""
+    """Print the tree or JSON, and exit with status 1 where something does not match."""
     folder, name = find(arguments.result, config.ROOT)
     lineage = Lineage.read(arguments.provenance or folder / FILE, folder)
     settings = config.load(arguments.configfile, config.from_command_line(arguments.config))
@@ -43,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def as_json(done: Check) -> dict[str, Any]:
-    """Every file and job of the chain, with what no longer matches."""
+    """Return every file and job of the chain, each with what no longer matches."""
     lineage = done.lineage
     files = {
         path: {
@@ -63,11 +63,11 @@ def as_json(done: Check) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = cli.parser(__doc__)
-    parser.add_argument("result", type=Path, help="a file in results/; it need not be there any more")
+    parser.add_argument("result", type=Path, help="a file in results/; it need not exist any more")
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays in use, as for Snakemake")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="likewise")
     parser.add_argument("--provenance", type=Path, help="another file than results/provenance.json")
     parser.add_argument("--all", action="store_true", help="list every file, not only kinds of files")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `trace.py ... | head` ends without a word
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # no traceback after `trace.py ... | head`
     cli.run(main, parser.parse_args(), fault=2, crash=3)

@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli, config
+from eaves.provenance.records import Done
 from eaves.training.fold import BLOCKS, add_arguments, train_fold
 from eaves.training.job import Phase
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Train the three phases; the best epoch of the last one is kept."""
     blocks = config.section(arguments.settings, *BLOCKS, "train")
     block = blocks["train"]
@@ -18,11 +19,11 @@ def main(arguments: argparse.Namespace) -> None:
         Phase("decay", **block["decay"], **loss),
         Phase("final", **block["final"]),
     ]
-    train_fold("train", Path(__file__), arguments, blocks, phases)
+    return train_fold("train", Path(__file__), arguments, blocks, phases)
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     add_arguments(parser)
     parser.add_argument("--warmup", type=Path, required=True, help="the fold's warm-up, .safetensors")
     cli.run(main, parser.parse_args())

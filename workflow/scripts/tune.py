@@ -13,34 +13,39 @@ from eaves.core import cli, config
 from eaves.core.files import atomic_write
 from eaves.labels.overlaps import TruthSide
 from eaves.metrics.challenge import challenge_rules
+from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.separation.grid_search import COUNTS, count_outcomes
 from eaves.separation.thresholds import Thresholds, combinations
-from eaves.tiles import probabilities
+from eaves.tiles import prepared, probabilities
 
 import pandas as pd
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> Done:
     """Score one tile after the other, with one tile in memory."""
     blocks = config.section(arguments.settings, "separate", "threshold_search", "score")
     searched = combinations(blocks["threshold_search"], blocks["separate"])
     rules = challenge_rules(blocks["score"])
     columns = pd.DataFrame(searched, columns=list(Thresholds._fields))
-    found = probabilities.find(arguments.probabilities)
+    found = probabilities.find_files(arguments.probabilities)
     with atomic_write(arguments.output) as temporary:
         for number, path in enumerate(cli.progress(found, "tune")):
             probability, unknown = probabilities.read_on_tile(path, arguments.tiles_dir)
-            truth = TruthSide(geotiff.read(arguments.tiles_dir / f"{path.stem}_truth.tif"), unknown)
+            truth = TruthSide(geotiff.read(prepared.truth_path(arguments.tiles_dir, path.stem)), unknown)
             counts = count_outcomes(probability, truth, searched, rules)
             table = columns.assign(**dict(zip(COUNTS, counts.T, strict=True)))
             table.insert(0, "tile", path.stem)
             table.to_csv(temporary, mode="a", header=number == 0, index=False)
     cli.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
+    tiles = [
+        part(arguments.tiles_dir, path.stem) for path in found for part in (prepared.image_path, prepared.truth_path)
+    ]
+    return Done(inputs=[*found, *tiles], outputs=[arguments.output])
 
 
 if __name__ == "__main__":
-    parser = cli.parser(__doc__)
+    parser = cli.job_parser(__doc__)
     parser.add_argument("--tiles-dir", type=Path, required=True, help="folder of the prepared tiles, with their truth")
     parser.add_argument(
         "--output", type=Path, required=True, help="output table with a row per tile and combination, .csv"

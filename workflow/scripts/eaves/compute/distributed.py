@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from eaves.core.cli import LOG
 from eaves.core.errors import InputError
-from eaves.core.signals import ASKING
+from eaves.core.signals import STOP_SIGNALS
 
 # Whatever ended a worker has probably hit the main process, too; it gets this long to report its own error and exit.
 GRACE_S = 10
@@ -182,7 +182,7 @@ def _exit_when_worker_dies(workers: list[Any], finished: threading.Event) -> Non
             process = running.pop(sentinel)
             process.join()  # the sentinel is ready slightly before the exit code
             code = process.exitcode
-            if code and code not in [128 + number for number in ASKING]:
+            if code and code not in [128 + number for number in STOP_SIGNALS]:
                 if finished.wait(GRACE_S):
                     return
                 LOG.error("error: one of %d training processes ended with status %s", len(workers) + 1, code)

@@ -1,1 +1,1 @@
-"""What every part relies on: configuration, command lines, atomic files, errors, compiled loops."""
+"""Foundations of all other packages: configuration, command line, atomic files, errors, compiled loops."""

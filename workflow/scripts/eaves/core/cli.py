@@ -1,7 +1,8 @@
-"""What every script does alike: arguments, a log, progress, and one clear line where the input is at fault."""
+"""What all scripts share: arguments, log, progress, the job's record, and one line for each error."""
 
 import argparse
 import atexit
+import inspect
 import logging
 import os
 import signal
@@ -10,14 +11,15 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from eaves import IN_RUN
-from eaves.core import environment
 from eaves.core.errors import InputError
-from eaves.core.files import writing
+from eaves.core.files import explain_write_errors
 from eaves.core.meter import Meter
-from eaves.core.write_errors import cause
+from eaves.core.write_errors import find_os_error
+from eaves.provenance import records
+from eaves.provenance.records import Done
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")
@@ -25,44 +27,50 @@ INTERRUPTED = 130  # the exit status of a process that a Ctrl-C has ended
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
-    """Start a script's arguments: its docstring as the help text, and `--log`."""
+    """Return an argument parser with the script's docstring as its help text and the option `--log`."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--log", type=Path, help="also write the messages to this file")
     return made
 
 
+def job_parser(doc: str) -> argparse.ArgumentParser:
+    """Return the argument parser of a script whose `main` returns `Done`: with `--record`, too."""
+    made = parser(doc)
+    made.add_argument("--record", type=Path, help="write what was read, written and used to this file, .json")
+    made.add_argument("--code", help="code hash of this script for the record (default: computed)")
+    return made
+
+
 class _LogFile(logging.FileHandler):
-    """A job's log. Once it cannot be written it is left as it is, and stderr alone is told the rest."""
+    """A job's log file. After a write error nothing more is written to it; stderr still gets every message."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging calls it so
-        """Give the log up where the disk is at fault."""
+        """Stop writing to the file after an error of the operating system."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
             return
         LOG.removeHandler(self)
         with suppress(OSError):
             self.close()
-        with suppress(OSError):  # half a line would hide what `made_with` may yet add
-            os.truncate(self.baseFilename, Path(self.baseFilename).read_bytes().rfind(b"\n") + 1)
 
 
 def run(
-    main: Callable[[argparse.Namespace], dict[str, Any] | None],
+    main: Callable[[argparse.Namespace], Done | None],
     arguments: argparse.Namespace,
     fault: int = 1,
     crash: int = 1,
     stopped: str = "stopped",
 ) -> None:
-    """Run a script's main: messages to stderr and the log, which ends with the versions of the packages used.
+    """Run a script's `main`, with messages on stderr and in the log, and write the job's record.
 
-    In a run, whose jobs share a terminal, each message on stderr begins with the job's name.
+    The jobs of a run share a terminal, so there each message on stderr begins with the job's name.
 
     Args:
-        main: what to run; what it returns, the device it computed on if any, is noted in the log too.
-        arguments: as parsed.
-        fault: the exit status where the input is at fault, which is told in one line.
-        crash: the exit status where Eaves itself is at fault, which is told with a traceback.
-        stopped: what is said after a Ctrl-C.
+        main: the function to run; what it returns goes into the record.
+        arguments: the parsed arguments; without `record`, none is written.
+        fault: exit status after an error in the input, which is reported in one line.
+        crash: exit status after an error in Eaves itself, which is reported with a traceback.
+        stopped: message after a Ctrl-C.
     """
     LOG.handlers = [logging.StreamHandler(sys.stderr)]
     name = job_name(arguments.log) if arguments.log and IN_RUN in os.environ else ""
@@ -71,17 +79,17 @@ def run(
     LOG.propagate = False
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        # While Python and its packages end, a Ctrl-C has nothing to say any more.
+        # While Python and its packages shut down, a Ctrl-C must not print a traceback.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     try:
         if arguments.log:
-            with writing(arguments.log):
+            with explain_write_errors(arguments.log):
                 arguments.log.parent.mkdir(parents=True, exist_ok=True)
                 LOG.addHandler(_LogFile(arguments.log, mode="w"))
-        computed_on = main(arguments)
-        if arguments.log:
-            with writing(arguments.log):
-                environment.note(arguments.log, computed_on)
+        done = main(arguments)
+        if done and getattr(arguments, "record", None):
+            script = Path(inspect.getfile(main))
+            records.write(arguments.record, script, arguments.code, getattr(arguments, "settings", None), done)
     except InputError as error:
         for line in str(error).splitlines():
             LOG.error("error: %s", line)
@@ -91,7 +99,7 @@ def run(
         LOG.warning("%s", stopped)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if found := cause(error):  # not one of a result's, but e.g. of compiled code that is kept
+        if found := find_os_error(error):  # a write error outside the results, e.g. in numba's cache of compiled code
             what = found.filename or "a file"
             LOG.error("error: %s cannot be written: %s; mend that and run again", what, found.strerror)
             sys.exit(1)
@@ -111,7 +119,7 @@ def job_name(log: Path) -> str:
 
 
 class _Named(logging.Formatter):
-    """Puts the job's name in front of each message; an error's line stays as it is, for it names file and fault."""
+    """Formatter that puts the job's name before each message, except errors, whose lines name a file."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -121,17 +129,17 @@ class _Named(logging.Formatter):
         said = super().format(record)
         if not self._name or record.levelno >= logging.ERROR:
             return said
-        # A meter's line begins with what is done, which mostly is what the job is called.
+        # A progress line begins with the step's verb, which is usually part of the job's name.
         return f"{self._name}: {said.removeprefix(f'{self._name.split()[0]}: ')}"
 
 
 def progress(items: Collection[T], what: str, unit: str = "tiles") -> Iterator[T]:
-    """Go through items and tell how far it is, as `Meter` does.
+    """Yield items and report the progress, as `Meter` does.
 
     Args:
-        items: what to go through.
-        what: what is done with them, a verb.
-        unit: what they are.
+        items: the items.
+        what: what is done with each, a verb.
+        unit: what the items are, in the plural.
     """
     with Meter(what, len(items), unit) as meter:
         for item in items:

@@ -1,7 +1,4 @@
-"""With what a result was made: the versions of the packages in use and, for networks, the device.
-
-No clock, host, user or path is in it: two equal runs on equal machines note the same.
-"""
+"""Versions of the packages in use, and what a model's file says about its training environment."""
 
 import json
 import platform
@@ -20,6 +17,7 @@ PACKAGES = {
     "numpy": "numpy",
     "pandas": "pandas",
     "pyarrow": "pyarrow",
+    "pydantic": "pydantic",
     "pyogrio": "pyogrio",
     "rasterio": "rasterio",
     "safetensors": "safetensors",
@@ -34,15 +32,16 @@ PACKAGES = {
     "torchvision": "torchvision",
     "tqdm": "tqdm",
 }
-_NOTE = "made with: "  # begins the line in a job's log
-_TAIL_BYTES = 1 << 16  # the note is in a log's last so many bytes
 
 
 def packages(*names: str) -> dict[str, str]:
-    """Gives the versions of Python and of packages.
+    """Return the versions of Python and of packages.
 
     Args:
-        names: as they are imported; none: those of `PACKAGES` that this process has imported.
+        names: their import names (default: the packages in `PACKAGES` that this process has imported).
+
+    Returns:
+        The version of each distribution, sorted by name; `python` is among them.
     """
     found = {"python": platform.python_version()}
     for name in names or [name for name in PACKAGES if name in sys.modules]:
@@ -53,38 +52,17 @@ def packages(*names: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def note(log: Path, computed_on: dict[str, Any] | None) -> None:
-    """Ends a job's log with what it was done with.
-
-    Args:
-        log: the log, written.
-        computed_on: what `devices.describe` gives, where a network computed.
-    """
-    with log.open("a") as stream:
-        stream.write(_NOTE + json.dumps({**(computed_on or {}), "packages": packages()}, sort_keys=True) + "\n")
-
-
-def read_note(log: Path) -> dict[str, Any] | None:
-    """Reads the note at a log's end; None where there is none."""
-    try:
-        with log.open("rb") as stream:
-            stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
-        return next((json.loads(line[len(_NOTE) :]) for line in reversed(lines) if line.startswith(_NOTE)), None)
-    except (OSError, ValueError):
-        return None
-
-
 def of_model(path: Path) -> dict[str, Any] | None:
-    """Reads from a model what trained it: it is with it wherever it is copied, as a log is not.
+    """Read the packages and the device that a model was trained with from the model's own metadata.
 
     Args:
         path: a .safetensors file.
 
     Returns:
-        As `read_note`; None where the file says nothing.
+        `packages`, and `device`, `name`, `precision` and others as in `devices.describe`; None where the file does
+        not hold them.
     """
-    from safetensors import SafetensorError, safe_open  # else every job would seem to use it
+    from safetensors import SafetensorError, safe_open  # only here: `packages` lists what a job has imported
 
     try:
         with safe_open(path, "np") as opened:

@@ -1,4 +1,4 @@
-"""Files that are either whole and on the disk, or not there; where one cannot be written, the error says why."""
+"""Write files atomically and durably, explain write errors, and hash files."""
 
 import glob
 import os
@@ -8,76 +8,76 @@ from hashlib import file_digest
 from pathlib import Path
 
 from eaves.core.errors import InputError, WriteError
-from eaves.core.write_errors import cause, check_space, refusal
+from eaves.core.write_errors import check_space, find_os_error, write_error
 
-PROBE_BYTES = 1 << 20
+_PROBE_BYTES = 1 << 20
 
 
 @contextmanager
 def atomic_write(path: Path, needed: int = 0) -> Iterator[Path]:
-    """Give a temporary name in a file's folder; the file gets its own name when the block has ended well.
+    """Yield a temporary path in the file's folder; rename it to the file when the block succeeds.
 
-    By then it is on the disk, so that neither a full disk nor a power cut leaves half of it under its name. The
-    temporary name ends as the file's own does, for libraries that go by it.
+    The file is flushed to the disk before it is renamed, so that neither a full disk nor a power cut leaves an
+    incomplete file under its name. The temporary name has the same extension, for libraries that depend on it.
 
     Args:
-        path: the file; its folder is made where there is none.
-        needed: bytes that the file will take, where this is known: they must be free.
+        path: The file; its folder is created if needed.
+        needed: Size of the file in bytes, if known: so much must be free.
 
     Raises:
-        WriteError: the file cannot be written.
+        WriteError: The file cannot be written.
     """
     path = Path(path)
-    temporary = _part(path)
+    temporary = _temporary_path(path)
     try:
-        with writing(path):
+        with explain_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch()  # what may not be written is refused before it is computed
+            temporary.touch()  # fails before anything is computed if the folder is not writable
             temporary.unlink()
             check_space(path, needed)
-        with writing(path, needed, alone=False):
+        with explain_write_errors(path, needed, only_writing=False):
             yield temporary
-        with writing(path):
+        with explain_write_errors(path):
             sync(temporary)
             temporary.replace(path)
-            with suppress(OSError):  # not every file system does that to folders
+            with suppress(OSError):  # not every file system can flush folders
                 sync(path.parent)
     except BaseException:
-        for left in path.parent.glob(f"{glob.escape(temporary.name)}*"):  # SQLite has a journal beside its file
+        for left in path.parent.glob(f"{glob.escape(temporary.name)}*"):  # SQLite writes a journal beside its file
             left.unlink(missing_ok=True)
         raise
 
 
 @contextmanager
-def writing(path: Path, needed: int = 0, alone: bool = True) -> Iterator[None]:
-    """Turn an error of the system into one that says why a file cannot be written.
+def explain_write_errors(path: Path, needed: int = 0, only_writing: bool = True) -> Iterator[None]:
+    """Turn an error of the operating system into one that says why a file cannot be written.
 
     Args:
-        path: the file.
-        needed: bytes that it will take, where this is known.
-        alone: nothing else is read or written meanwhile, so that any error is about this file; else only those count
-            that nothing but writing can raise.
+        path: The file.
+        needed: Size of the file in bytes, if known.
+        only_writing: Whether the block does nothing but write this file, so that any OSError concerns it. Otherwise
+            only errors that nothing but writing can raise are turned.
 
     Raises:
-        WriteError: as the name says.
+        WriteError: The file cannot be written.
     """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        found = cause(error) or (error if alone and isinstance(error, OSError) else None)
+        found = find_os_error(error) or (error if only_writing and isinstance(error, OSError) else None)
         if found is None:
             raise
-        part = _part(path)
-        raise refusal(path, found, needed, part.stat().st_blocks * 512 if part.exists() else 0) from error
+        part = _temporary_path(path)
+        raise write_error(path, found, needed, part.stat().st_blocks * 512 if part.exists() else 0) from error
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk; what could not be written shows here at last.
+    """Wait until a file, or a folder's list of names, is on the disk.
 
     Raises:
-        OSError: some of it could not be written.
+        OSError: It could not be written; some file systems report this only here.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -86,42 +86,50 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def check(path: Path, good: bool) -> None:
-    """Refuse a file that, read again, is not what was written: some network file systems lose data silently.
+def check_readback(path: Path, intact: bool) -> None:
+    """Report a file that was damaged while it was written: some network file systems lose data silently.
+
+    Args:
+        path: The file.
+        intact: Whether the file was read back as it was written.
 
     Raises:
-        WriteError: it is not `good`.
+        WriteError: It was not.
     """
-    if not good:
+    if not intact:
         raise WriteError(
-            f"{path}: cannot be written: read again, it is not what was written; check the disk of {path.parent}, or "
-            "give another folder"
+            f"{path}: cannot be written: its content differs when read back; check the disk of {path.parent}, or "
+            "choose another folder"
         )
 
 
-def probe(path: Path, size: int = 0) -> None:
-    """Write some bytes at a file's end, for the system to say why a library could not; the file is lost.
+def probe_write(path: Path, size: int = 0) -> None:
+    """Append zeros to a file that a library failed to write, to learn the reason; this destroys the file.
 
     Args:
-        path: the file, or where it was to be.
-        size: bytes that the library was about to write.
+        path: The file.
+        size: Number of bytes that the library was about to write.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: The bytes cannot be written.
     """
     with path.open("ab") as stream:
-        for _ in range(0, size + 1, PROBE_BYTES):
-            stream.write(bytes(PROBE_BYTES))
+        for _ in range(0, size + 1, _PROBE_BYTES):
+            stream.write(bytes(_PROBE_BYTES))
         stream.flush()
         os.fsync(stream.fileno())
 
 
-def file_sha256(path: Path) -> str:
-    """Hash a file: its SHA-256 in hexadecimal."""
+def file_sha256(path: Path, *others: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal; given further files, of its content followed by their digests."""
     with path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
+        digest = file_digest(stream, "sha256")
+    for other in others:
+        with other.open("rb") as stream:
+            digest.update(file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
-def _part(path: Path) -> Path:
-    """Where a file lies while it is written."""
+def _temporary_path(path: Path) -> Path:
+    """Return the path that a file has while it is written."""
     return path.with_name(f".part.{os.getpid()}.{path.name}")

@@ -1,4 +1,4 @@
-"""Compiles the few loops over pixels that numpy cannot express, and remembers the machine code between runs."""
+"""Just-in-time compilation of the few loops over pixels that numpy cannot express, cached between runs."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -9,20 +9,20 @@ F = TypeVar("F", bound=Callable)
 
 
 def compiled(function: F) -> F:
-    """Compile a function at its first call; the result is kept on disk where there is a place for it.
+    """Compile a function at its first call, and cache the machine code on the disk if possible.
 
-    Numba looks for a writable folder: `__pycache__` beside the module, then the user's cache. On a read-only
-    checkout without a home neither exists; the function is then compiled anew in each process (about a second).
+    Numba needs a writable folder: `__pycache__` beside the module, or the user's cache. In a read-only checkout without
+    a home folder neither exists, and each process compiles the function again (about a second).
 
-    The result is used as long as the function's own module is unchanged. A compiled function must therefore call
-    compiled functions of its own module only: a change in another module would go unnoticed.
+    The cache is valid as long as the function's own module is unchanged. A compiled function must therefore call only
+    compiled functions of its own module: a change in another module would not be noticed.
 
     Args:
-        function: A function of arrays and numbers, in the part of Python that numba compiles. It runs without
-            the interpreter's lock.
+        function: A function of arrays and numbers, in the subset of Python that numba supports. It runs without the
+            global interpreter lock.
 
     Returns:
-        A function with the same signature.
+        The compiled function, with the same signature.
     """
     try:
         return cast(F, numba.njit(nogil=True, cache=True)(function))

@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal of its own; a line now and then where several jobs, or nobody, look on."""
+"""Progress of a job: a bar on its own terminal, or a line at intervals if the terminal is shared or absent."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ _COUNTS = {False: "{n_fmt} of {total_fmt} {unit}", True: "{n_fmt}{unit} of {tota
 
 
 class Meter:
-    """Counts what is done, from any thread, and tells it with the rate and the time left.
+    """Thread-safe progress counter that shows the rate and the remaining time.
 
     Example:
         >>> with Meter("predict", 4, "windows") as meter:
@@ -28,29 +28,29 @@ class Meter:
     def __init__(
         self, what: str, total: float, unit: str = "tiles", scaled: bool = False, files: int = 0, done: float = 0
     ) -> None:
-        """Start to count.
+        """Start the counter.
 
         Args:
-            what: What is done, a verb.
-            total: How much there is to do.
+            what: The action, a verb.
+            total: Total amount.
             unit: What is counted.
-            scaled: Whether counts are shortened with k, M and G, as those of bytes are.
-            files: How many files there are, where they are counted beside.
-            done: What was done before, e.g. by a process that this one goes on from.
+            scaled: Whether to shorten counts with k, M and G, as for bytes.
+            files: Total number of files, if they are to be counted, too.
+            done: Amount done earlier, e.g. by a process that this one resumes.
         """
         self._what, self._total, self._unit, self._scaled = what, total, unit, scaled
         self._files, self._files_done, self._done, self._note = files, 0, done, ""
-        self._before = done
-        self._lock, self._begun = threading.Lock(), time.monotonic()
-        self._told = self._begun
-        alone_on_terminal = sys.stderr.isatty() and IN_RUN not in os.environ
+        self._initial = done
+        self._lock, self._started = threading.Lock(), time.monotonic()
+        self._last_line = self._started
+        owns_terminal = sys.stderr.isatty() and IN_RUN not in os.environ
         self._bar = tqdm(
             total=total,
             initial=done,
             desc=what,
             unit=unit,
             unit_scale=scaled,
-            disable=not alone_on_terminal,
+            disable=not owns_terminal,
             leave=False,
         )
 
@@ -61,16 +61,16 @@ class Meter:
         self.close()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
     def add(self, amount: float = 1, files: int = 0, note: str = "") -> None:
-        """Count what was done since the last call.
+        """Add to the amount done.
 
         Args:
-            amount: In the meter's unit; negative where something has to be done again.
-            files: Files finished.
-            note: What else to tell beside it.
+            amount: Amount in the meter's unit; negative if something has to be repeated.
+            files: Number of files finished.
+            note: Text to show with the progress.
         """
         with self._lock:
             self._done = round(self._done + amount, 3)
@@ -78,22 +78,22 @@ class Meter:
             self._note = f"{self._files_done} of {self._files} files" if self._files else note
             self._bar.set_postfix_str(self._note, refresh=False)
             self._bar.update(amount)
-            if self._bar.disable and time.monotonic() - self._told >= LINE_EVERY_S:
-                self._told = time.monotonic()
-                LOG.info("%s", self.line(self._told - self._begun))
+            if self._bar.disable and time.monotonic() - self._last_line >= LINE_EVERY_S:
+                self._last_line = time.monotonic()
+                LOG.info("%s", self.line(self._last_line - self._started))
 
     def line(self, elapsed_s: float) -> str:
-        """Say in a line how far it is after so many seconds."""
+        """Format the progress after some seconds as a line of text."""
         counts = _COUNTS[self._scaled]
-        said = tqdm.format_meter(
+        text = tqdm.format_meter(
             int(self._done) if float(self._done).is_integer() else self._done,
             self._total,
             elapsed_s,
-            initial=self._before,
+            initial=self._initial,
             prefix=self._what,
             unit=self._unit,
             unit_scale=self._scaled,
             postfix=self._note,
             bar_format=f"{{desc}}: {{percentage:.0f}}%, {counts}, {{rate_fmt}}, {{remaining}} left{{postfix}}",
         )
-        return " ".join(said.split())
+        return " ".join(text.split())

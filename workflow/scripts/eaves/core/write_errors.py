@@ -1,4 +1,4 @@
-"""Why a file cannot be written: one line that names the file system and what it lacks."""
+"""Explain in one line why a file cannot be written, naming the file system and what it lacks."""
 
 import errno
 import os
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from eaves.core.errors import WriteError
 
-_LITTLE = 1 << 20  # what a full disk may still have free, as a library gave up on more
-# Only writing fails with these; the others may come from a file that is read meanwhile.
-_OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_NEARLY_FULL = 1 << 20  # bytes that may still be free on a full disk, as the failed write was larger
+# Only writing raises these; other errors may come from a file that is being read.
+_WRITE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
-def in_words(size: int) -> str:
-    """Say how many bytes these are.
+def format_bytes(size: int) -> str:
+    """Format a number of bytes for people.
 
     Example:
-        >>> in_words(999), in_words(12_340_000), in_words(5_000_000_000)
+        >>> format_bytes(999), format_bytes(12_340_000), format_bytes(5_000_000_000)
         ('999 B', '12.3 MB', '5.0 GB')
     """
     for unit, divisor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
@@ -26,30 +26,30 @@ def in_words(size: int) -> str:
     return f"{size} B"
 
 
-def cause(error: BaseException) -> OSError | None:
-    """Find the system's error behind an exception, if it is one that only writing can raise.
+def find_os_error(error: BaseException) -> OSError | None:
+    """Find the operating system's error behind an exception, if it is one that only writing can raise.
 
-    Libraries wrap it in exceptions of their own, or give nothing but its text.
+    Libraries wrap it in exceptions of their own, or include only its text.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _OF_WRITING:
-            return seen
-        for number in _OF_WRITING:
-            if os.strerror(number) in str(seen):
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, OSError) and current.errno in _WRITE_ERRNOS:
+            return current
+        for number in _WRITE_ERRNOS:
+            if os.strerror(number) in str(current):
                 return OSError(number, os.strerror(number))
-        seen = seen.__cause__ or seen.__context__
+        current = current.__cause__ or current.__context__
     return None
 
 
-def refusal(path: Path, error: OSError, needed: int = 0, written: int = 0) -> WriteError:
-    """Say in one line why a file cannot be written, and what to do.
+def write_error(path: Path, error: OSError, needed: int = 0, written: int = 0) -> WriteError:
+    """Return an error that says why a file cannot be written and what to do.
 
     Args:
-        path: the file.
-        error: what the system says.
-        needed: bytes that the file takes, where this is known.
-        written: bytes that a part of it takes now, which will be removed.
+        path: The file.
+        error: The error of the operating system.
+        needed: Size of the file in bytes, if known.
+        written: Size in bytes of the incomplete file, which will be removed.
     """
     folder = next(place for place in (path.parent, *path.absolute().parents) if place.is_dir())
     reason = _reason(folder, error, needed, written)
@@ -57,59 +57,67 @@ def refusal(path: Path, error: OSError, needed: int = 0, written: int = 0) -> Wr
 
 
 def check_space(path: Path, needed: int) -> None:
-    """Refuse to begin with a file that the disk has no room for.
+    """Check that the disk has room for a file before it is written.
 
     Args:
-        path: the file; its folder is there.
-        needed: bytes that the file takes.
+        path: The file, in an existing folder.
+        needed: Size of the file in bytes.
 
     Raises:
-        WriteError: fewer are free.
+        WriteError: There is less free space.
     """
     found = os.statvfs(path.parent)
-    if found.f_blocks and needed > found.f_bavail * found.f_frsize:  # some network file systems tell nothing
-        raise refusal(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), needed)
+    if found.f_blocks and needed > found.f_bavail * found.f_frsize:  # some network file systems report nothing
+        raise write_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), needed)
 
 
 def _reason(folder: Path, error: OSError, needed: int, written: int) -> str:
     place = "the current folder" if folder == Path() else str(folder)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"no permission to write in {place}; change its owner or mode, or give another folder"
+        return f"no permission to write in {place}; change its owner or mode, or choose another folder"
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return f"a file of the folder's name is in {place}; remove that, or give another folder"
+        return f"a file in {place} has the name of the folder; remove the file, or choose another folder"
     if error.errno == errno.EISDIR:
-        return f"a folder of that name is in {place}; remove it, or give another name"
-    if error.errno not in _OF_WRITING:
-        return f"{error.strerror or error}; mend that and run again"
+        return f"a folder in {place} has this name; remove it, or choose another name"
+    if error.errno not in _WRITE_ERRNOS:
+        return f"{error.strerror or error}; solve this and run again"
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    system = f"the file system of {place} ({_kind(folder)}{in_words(found.f_blocks * found.f_frsize)})"
-    lacking = f", {in_words(needed)} needed" if needed else f", more than {in_words(written)} needed" if written else ""
+    system = f"the file system of {place} ({_file_system_type(folder)}{format_bytes(found.f_blocks * found.f_frsize)})"
+    shortage = (
+        f", {format_bytes(needed)} needed"
+        if needed
+        else f", more than {format_bytes(written)} needed"
+        if written
+        else ""
+    )
     if error.errno == errno.EDQUOT:
-        return f"your quota on {system} is used up{lacking}; free some of your space and run again"
+        return f"your quota on {system} is used up{shortage}; free some of your space and run again"
     if error.errno == errno.EROFS:
-        return f"{system} is read-only; make it writable, or give another folder"
+        return f"{system} is read-only; make it writable, or choose another folder"
     if error.errno == errno.EFBIG:
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
         if limit != resource.RLIM_INFINITY:
-            return f"files of this process may have {in_words(limit)} only; raise that (ulimit -f) and run again"
-        return f"{system} takes no file so large; give another folder"
+            return (
+                f"files of this process are limited to {format_bytes(limit)}; raise the limit (ulimit -f) and run again"
+            )
+        return f"{system} does not support files of this size; choose another folder"
     if found.f_files and not found.f_favail:
-        return f"{system} has no room for more files ({found.f_files} inodes, none free); remove some and run again"
-    if free > max(needed, _LITTLE):
-        lacking = " now"
-    return f"{system} is full ({in_words(free + written)} free{lacking}); free some space and run again"
+        return f"{system} cannot hold more files ({found.f_files} inodes, none free); remove some and run again"
+    if free > max(needed, _NEARLY_FULL):
+        shortage = " now"
+    return f"{system} is full ({format_bytes(free + written)} free{shortage}); free some space and run again"
 
 
-def _kind(folder: Path) -> str:
-    """The kind of the file system that a folder is on, e.g. `ext4, `; empty where the system does not tell."""
+def _file_system_type(folder: Path) -> str:
+    """Return the type of a folder's file system for a message, e.g. `ext4, `; empty if unknown."""
     try:
         mounts = Path("/proc/self/mounts").read_text().splitlines()
     except OSError:
         return ""
-    kinds = {}
+    types = {}
     for mount in mounts:
-        _, point, kind = mount.split()[:3]
-        kinds[Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), point))] = kind
+        _, point, file_system = mount.split()[:3]
+        types[Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), point))] = file_system
     resolved = folder.resolve()
-    return next((f"{kinds[place]}, " for place in (resolved, *resolved.parents) if place in kinds), "")
+    return next((f"{types[place]}, " for place in (resolved, *resolved.parents) if place in types), "")

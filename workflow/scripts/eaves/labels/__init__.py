@@ -1,1 +1,1 @@
-"""Rasters of instance ids: checked, read, cut into runs, and overlapped."""
+"""Rasters of instance ids: reading, run-length encoding, and overlaps."""

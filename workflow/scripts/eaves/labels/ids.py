@@ -1,24 +1,24 @@
-"""Checks rasters of instance ids and numbers the ids found in them."""
+"""Check rasters of instance ids, and number the ids that occur in them."""
 
 import numpy as np
 
 from eaves.core.errors import InputError
 
 MAX_ID = 2**31 - 1
-"""The largest id in files: what fits into 32 bits with either sign, as uncertain buildings have negative ids."""
+"""The largest id in files: it fits into 32 bits with either sign, as ids of uncertain buildings are negative."""
 MAX_TABLE = 1 << 20
-"""Ids in a range up to this are numbered through a table (8 MiB at most), ids spread wider by sorting."""
+"""Ids within a range of this size are numbered by a table (8 MiB at most), other ids by sorting."""
 
 
 def check_ids(name: str, labels: np.ndarray) -> np.ndarray:
-    """Make sure that an array is a raster of instance ids.
+    """Check that an array is a raster of instance ids.
 
     Args:
-        name: What the raster is, for the message.
+        name: The array's name, for the message.
         labels: (H, W) integer ids.
 
     Returns:
-        The same ids, C-contiguous, as int32 or, where they come in a wider type, int64.
+        The same ids, C-contiguous, int32 or, from a wider type, int64.
 
     Raises:
         InputError: The array is not two-dimensional or not of integers, or an id does not fit into 64 bits with a sign.
@@ -30,11 +30,11 @@ def check_ids(name: str, labels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(labels, np.int32 if np.can_cast(labels.dtype, np.int32) else np.int64)
 
 
-def in_32_bits(name: str, ids: np.ndarray) -> np.ndarray:
-    """Convert ids to 32 bits, where all of them fit.
+def as_int32(name: str, ids: np.ndarray) -> np.ndarray:
+    """Convert ids to int32.
 
     Args:
-        name: Where the ids come from, for the message: a file.
+        name: The source of the ids, e.g. a file, for the message.
         ids: Any shape, integer.
 
     Returns:
@@ -44,27 +44,27 @@ def in_32_bits(name: str, ids: np.ndarray) -> np.ndarray:
         InputError: An id is beyond `MAX_ID` with either sign.
 
     Example:
-        >>> in_32_bits("a.tif", np.array([7, -7], np.int64)).dtype
+        >>> as_int32("a.tif", np.array([7, -7], np.int64)).dtype
         dtype('int32')
     """
     if ids.size and (ids.max() > MAX_ID or ids.min() < -MAX_ID):
         worst = ids.max() if ids.max() > MAX_ID else ids.min()
         raise InputError(
-            f"{name}: the id {worst} does not fit into 32 bits (-{MAX_ID} to {MAX_ID}); number the buildings from 1 "
-            "on, or declare the value as nodata if it means ground"
+            f"{name}: the id {worst} does not fit into 32 bits (-{MAX_ID} to {MAX_ID}); number the buildings "
+            "from 1 on, or declare the value as nodata if it means ground"
         )
     return ids.astype(np.int32)
 
 
 def number_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the different ids in ascending order, as np.unique does, but without sorting where they lie close.
+    """Number the distinct ids in ascending order, as np.unique does, but without sorting if their range is small.
 
     Args:
         ids: (n,) integer.
 
     Returns:
-        different: (m,) ascending, of the type of `ids`.
-        number: (n,) positions in `different`.
+        distinct: (m,) ascending, of the type of `ids`.
+        number: (n,) positions in `distinct`.
     """
     if ids.size == 0:
         return ids, np.zeros(0, np.intp)
@@ -74,7 +74,7 @@ def number_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     offset = ids - lowest
     present = np.zeros(int(ids.max()) - int(lowest) + 1, bool)
     present[offset] = True
-    places = np.flatnonzero(present)
+    positions = np.flatnonzero(present)
     number = np.empty(present.size, np.intp)
-    number[places] = np.arange(places.size)
-    return (places + lowest).astype(ids.dtype), number[offset]
+    number[positions] = np.arange(positions.size)
+    return (positions + lowest).astype(ids.dtype), number[offset]

@@ -1,4 +1,4 @@
-"""Counts by how many pixels each true building and each predicted one overlap, in one pass over both rasters."""
+"""Count the pixels shared by true and predicted buildings, in one pass over both rasters."""
 
 from dataclasses import dataclass
 
@@ -42,14 +42,14 @@ class Overlaps:
 def count_overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarray | None = None) -> Overlaps:
     """Count the pixels of each building and of each pair of a true and a predicted building.
 
-    How it works: both rasters are cut into runs along the rows, and the runs of each row are held against each other.
-    Each overlap of two runs gives one entry, and the entries of a pair are added up afterwards. Memory thus grows with
-    the outlines, whatever the number of buildings.
+    How it works: both rasters are encoded as runs along the rows, and the runs of each row are intersected. Each
+    overlap of two runs yields one entry, and the entries of a pair are summed afterwards. Memory thus grows with the
+    length of the outlines, not with the number of buildings.
 
     Args:
         truth: (H, W) integer ids, 0 is ground.
         solution: (H, W) integer ids, 0 is ground.
-        out_of_map: (H, W) bool, True where truth is not visible; None where it is everywhere.
+        out_of_map: (H, W) bool, True where truth is not visible; None where it is visible everywhere.
 
     Raises:
         InputError: The rasters differ in shape or are not two-dimensional integer rasters.
@@ -76,7 +76,7 @@ def count_overlaps(truth: np.ndarray, solution: np.ndarray, out_of_map: np.ndarr
 
 
 class TruthSide:
-    """One tile's true buildings, cut into runs once, to hold any number of solutions against.
+    """The true buildings of one tile, encoded as runs once, for comparison with any number of solutions.
 
     Attributes:
         ids: (n,) int64, ascending.
@@ -85,7 +85,11 @@ class TruthSide:
     """
 
     def __init__(self, truth: np.ndarray, out_of_map: np.ndarray | None = None) -> None:
-        """Takes (H, W) integer ids, and (H, W) bool, True where truth is not visible.
+        """Encode the truth.
+
+        Args:
+            truth: (H, W) integer ids, 0 is ground.
+            out_of_map: (H, W) bool, True where truth is not visible; None where it is visible everywhere.
 
         Raises:
             InputError: The rasters differ in shape or the truth is not two-dimensional integers.
@@ -114,7 +118,7 @@ class TruthSide:
         """Count the pixels that true buildings share with predicted ones.
 
         Args:
-            row: (r,) int32, of the runs of the predicted buildings, in row-major order.
+            row: (r,) int32, row of each run of the predicted buildings, in row-major order.
             start: (r,) int32, first column.
             stop: (r,) int32, the column after the last.
             number: (r,) integer, the predicted building that the run belongs to, from 0 on.
@@ -136,7 +140,7 @@ def _sums(group: np.ndarray, values: np.ndarray, n_groups: int) -> np.ndarray:
 def _visible(
     hidden: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count each run's visible pixels; tell whether it touches the tile's edge or the out-of-map area."""
+    """Count the visible pixels of each run, and determine whether it touches the tile's edge or the out-of-map area."""
     visible_px = stops.astype(np.int64) - starts
     cut_off = np.zeros(rows.size, np.bool_)
     for run in range(rows.size):
@@ -159,10 +163,10 @@ def _overlaps_of_runs(
     solution: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     n_truth: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each two runs that overlap, return solution number * n_truth + truth number, and the shared pixels."""
+    """Return solution number * n_truth + truth number, and the shared pixels, of each two runs that overlap."""
     t_row, t_start, t_stop, t_number = truth
     s_row, s_start, s_stop, s_number = solution
-    # Each step past a run makes at most one entry.
+    # Each step past a run adds at most one entry.
     pair = np.empty(t_row.size + s_row.size, np.int64)
     shared_px = np.empty(pair.size, np.int64)
     entries, t, s = 0, 0, 0

@@ -1,7 +1,7 @@
-"""Cuts a label raster into runs along its rows and joins the runs into 4-connected pieces.
+"""Run-length encoding of label rasters, with the runs joined into 4-connected pieces.
 
-A tile of 4 million pixels has some 20,000 runs: what is asked of instances can mostly be answered from the runs, at the
-cost of reading the raster once.
+A tile of 4 million pixels has some 20,000 runs. Most properties of instances can be computed from the runs, so that the
+raster is read only once.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from eaves.core.jit import compiled
 
 
 class Runs(NamedTuple):
-    """The runs of a raster in row-major order; a run is a stretch of one row with one label other than ground.
+    """The runs of a raster in row-major order. A run is a maximal stretch of a row with one label other than ground.
 
     Attributes:
         row: (n,) int32.
@@ -33,25 +33,25 @@ class Runs(NamedTuple):
 
     @property
     def length(self) -> np.ndarray:
-        """(n,) int32, pixels of each run."""
+        """Pixels of each run, (n,) int32."""
         return self.stop - self.start
 
     @property
     def piece_px(self) -> np.ndarray:
-        """(n_pieces,) int64, pixels of each piece."""
+        """Pixels of each piece, (n_pieces,) int64."""
         return np.bincount(self.piece, self.length, self.n_pieces).astype(np.int64)
 
     def first_of_pieces(self) -> np.ndarray:
-        """(n_pieces,) positions of the run that each piece begins with."""
+        """Return the position of each piece's first run, (n_pieces,)."""
         first = np.empty(self.n_pieces, np.intp)
         first[self.piece[::-1]] = np.arange(self.piece.size)[::-1]
         return first
 
 
 def find_runs(labels: np.ndarray) -> Runs:
-    """Find the runs of a label raster and which of them are connected.
+    """Find the runs of a label raster and join connected ones.
 
-    How it works: a run is joined with the runs of the same label that it touches in the row above, by union-find.
+    How it works: union-find joins a run with the runs of the same label that it touches in the row above.
 
     Args:
         labels: (H, W) integer or bool, C-contiguous, 0 is ground.
@@ -59,10 +59,10 @@ def find_runs(labels: np.ndarray) -> Runs:
     return Runs(*_find_runs(labels.view(np.uint8) if labels.dtype == bool else labels))
 
 
-def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Join the ranges starts[i], ..., starts[i] + lengths[i] - 1 into one array.
+def concatenate_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Concatenate the ranges starts[i], ..., starts[i] + lengths[i] - 1.
 
-    >>> concatenated_ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    >>> concatenate_ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
     """
     ends = np.cumsum(lengths)
@@ -73,16 +73,16 @@ def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def lift_runs(
     labels: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Take the runs of positive labels out of a raster, which is 0 there afterwards.
+    """Extract the runs of positive labels from parts of a raster, and set these parts to 0.
 
     Args:
-        labels: (H, W) int32, in which any two different positive labels are apart.
-        rows: (n,) of the stretches to look at; outside them nothing is read or changed.
-        starts: (n,) first columns.
-        stops: (n,) columns after the last.
+        labels: (H, W) int32, in which no two different positive labels are adjacent; changed in place.
+        rows: (n,) rows of the stretches; nothing outside them is read or changed.
+        starts: (n,) their first columns.
+        stops: (n,) the columns after their last.
 
     Returns:
-        Rows, first columns, columns after the last, and labels, in the order of the stretches.
+        Row, first column, column after the last, and label of each run, in the order of the stretches.
     """
     capacity = 0
     for stretch in range(rows.size):
@@ -108,7 +108,7 @@ def lift_runs(
 @compiled
 def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     height, width = labels.shape
-    changes = np.ones((width // 8 + 1) * 8, np.uint8)  # one change at the least behind the last column
+    changes = np.ones((width // 8 + 1) * 8, np.uint8)  # ends with at least one change, behind the last column
     words = changes.view(np.uint64)
     capacity = 1 << 14
     row_of, start_of, stop_of = np.empty(capacity, np.int32), np.empty(capacity, np.int32), np.empty(capacity, np.int32)
@@ -128,8 +128,12 @@ def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
                 continue
             if runs == capacity:
                 capacity *= 2
-                row_of, start_of, stop_of = _doubled(row_of), _doubled(start_of), _doubled(stop_of)
-                label_of, parent = _doubled(label_of), _doubled(parent)
+                row_of, start_of, stop_of = (
+                    _double_capacity(row_of),
+                    _double_capacity(start_of),
+                    _double_capacity(stop_of),
+                )
+                label_of, parent = _double_capacity(label_of), _double_capacity(parent)
             row_of[runs], start_of[runs], stop_of[runs] = row, start, stop
             label_of[runs], parent[runs] = label, runs
             while above < above_end and stop_of[above] <= start:
@@ -156,12 +160,12 @@ def _find_runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 @compiled
 def _next_nonzero(flags: np.ndarray, words: np.ndarray, position: int) -> int:
-    """Find the first flag from a position on that is set, eight at a time.
+    """Find the first flag that is set at or after a position, testing eight at a time.
 
     Args:
-        flags: (8 n,) uint8, of which one at or after the position is not zero.
+        flags: (8 n,) uint8, at least one of which is not zero at or after the position.
         words: (n,) uint64, a view of the same memory.
-        position: Where to begin.
+        position: The position to start at.
     """
     while position % 8 != 0:
         if flags[position] != 0:
@@ -185,5 +189,5 @@ def _root(parent: np.ndarray, run: int) -> int:
 
 
 @compiled
-def _doubled(array: np.ndarray) -> np.ndarray:
+def _double_capacity(array: np.ndarray) -> np.ndarray:
     return np.concatenate((array, np.empty_like(array)))

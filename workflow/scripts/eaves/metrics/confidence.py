@@ -1,10 +1,10 @@
-"""How sure the network is of each building: the mean probability of its pixels."""
+"""Confidence of each building: the mean probability of its pixels."""
 
 import numpy as np
 
 from eaves.core.errors import InputError
-from eaves.core.jit import compiled
 from eaves.labels.ids import check_ids, number_ids
+from eaves.labels.means import building_means
 from eaves.labels.run_lengths import find_runs
 
 
@@ -26,20 +26,9 @@ def mean_probability(labels: np.ndarray, probability: np.ndarray) -> np.ndarray:
         raise InputError(f"probability has shape {probability.shape}, but labels has shape {labels.shape}")
     runs = find_runs(labels)
     ids, building = number_ids(runs.label)
-    sums = _sums(np.ascontiguousarray(probability), runs.row, runs.start, runs.stop)
-    means = np.bincount(building, sums, ids.size) / np.bincount(building, runs.length, ids.size)
+    means = building_means(probability, runs, building, ids.size)
     if np.isnan(means).any():
-        raise InputError(f"the probability of building {ids[np.isnan(means)][0]} is NaN in part; fill it with 0")
+        raise InputError(
+            f"the probability of building {ids[np.isnan(means)][0]} is NaN in some of its pixels; fill them with 0"
+        )
     return means
-
-
-@compiled
-def _sums(values: np.ndarray, rows: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Sum of each run, (n,) float64."""
-    sums = np.zeros(rows.size)
-    for run in range(rows.size):
-        total = 0.0
-        for column in range(starts[run], stops[run]):
-            total += values[rows[run], column]
-        sums[run] = total
-    return sums

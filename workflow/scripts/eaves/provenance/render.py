@@ -1,4 +1,4 @@
-"""The lineage of a result as a tree for people: files that differ by tile, fold or batch alone are one line."""
+"""Draw the lineage of a result as a tree of text, with one line for files that differ only by tile, fold or batch."""
 
 import json
 import re
@@ -12,19 +12,19 @@ from eaves.tiles.discovery import tile_of
 
 OK, CHANGED, MISSING = "ok", "CHANGED", "MISSING"
 _STATE = 9  # columns for the state, left of the tree
-_FEW = 10  # lines about files of one kind, unless all are asked for
-_NARROWEST = 60  # columns that text is given, however deep it stands
+_SHOWN_FAULTS = 10  # lines about files of one kind, without --all
+_NARROWEST = 60  # columns for wrapped text at any depth
 _FOLD = re.compile(r"fold-(\d+)")
 _BATCH = re.compile(r"(?:train|test)-(\d+of\d+)")
 
 
 def render(check: Check, every_file: bool = False, width: int = 120) -> Iterator[str]:
-    """Gives the lines of the tree, the packages used, and what no longer matches.
+    """Yield the lines of the tree, then the packages, then everything that no longer matches.
 
     Args:
-        check: the chain, compared.
-        every_file: list the files of a kind one by one, too.
-        width: of the lines, as far as words allow.
+        check: the chain and its differences.
+        every_file: also list the files of a kind one by one.
+        width: columns to wrap settings and packages at.
     """
     yield from _Tree(check, every_file, width).node(check.chain[:1], 0)
     yield ""
@@ -40,7 +40,7 @@ def render(check: Check, every_file: bool = False, width: int = 120) -> Iterator
 
 
 class _Tree:
-    """What has been drawn so far: nothing is drawn twice."""
+    """The tree, with what has been drawn so far, as nothing is drawn twice."""
 
     def __init__(self, check: Check, every_file: bool, width: int) -> None:
         self.check = check
@@ -49,19 +49,19 @@ class _Tree:
         self.drawn: set[str] = set()
 
     def node(self, files: list[str], depth: int) -> Iterator[str]:
-        """Files of one kind, how they were made, and below them what they were made from."""
+        """Draw files of one kind, the jobs that made them, and below them what they were made from."""
         lineage = self.check.lineage
         faults = [(path, fault) for path in files for fault in self.check.of_file.get(path, [])]
         many = len(files) > 1
         again = self.drawn.issuperset(files)
-        told = [_name(files), f"{len(files)} files" * many, "raw" * (files[0] in lineage.raw), "as above" * again]
-        yield _line(_worst(fault for _, fault in faults), depth, ", ".join(filter(None, told)))
+        parts = [_name(files), f"{len(files)} files" * many, "raw" * (files[0] in lineage.raw), "as above" * again]
+        yield _line(_worst(fault for _, fault in faults), depth, ", ".join(filter(None, parts)))
         if again:
             return
         self.drawn.update(files)
         if self.every_file and many:
             faults += [(path, "") for path in files if path not in self.check.of_file]
-        shown = len(faults) if self.every_file else _FEW
+        shown = len(faults) if self.every_file else _SHOWN_FAULTS
         for path, fault in faults[:shown]:
             yield _line(_state(fault), depth + 1, "- " + ": ".join(filter(None, [path * many, fault])))
         if len(faults) > shown:
@@ -73,28 +73,28 @@ class _Tree:
             yield from self.node(members, depth + 1)
 
     def jobs(self, jobs: list[str], depth: int) -> Iterator[str]:
-        """By which code and settings, on what; settings told before are only named."""
+        """Draw the code, the settings and the device; of settings that were drawn before, only the block's name."""
         entries = [self.check.lineage.jobs[job] for job in jobs]
         faults = list(dict.fromkeys(fault for job in jobs for fault in self.check.of_job.get(job, [])))
         if by := ", ".join(dict.fromkeys(f"{entry['script']} {entry['code']}" for entry in entries)):
             yield _line(CHANGED if faults else OK, depth, f"by {by}")
         for fault in faults:
             yield _line(CHANGED, depth + 1, f"- {fault}")
-        told = dict.fromkeys(
+        settings = dict.fromkeys(
             (block, _values(values)) for entry in entries for block, values in entry["settings"].items()
         )
-        new = [f"{block}: {values}" for block, values in told if f"{block}: {values}" not in self.drawn]
-        old = [block for block, values in told if f"{block}: {values}" in self.drawn]
+        new = [f"{block}: {values}" for block, values in settings if f"{block}: {values}" not in self.drawn]
+        old = [block for block, values in settings if f"{block}: {values}" in self.drawn]
         self.drawn.update(new)
-        places = dict.fromkeys(_place(entry["made_with"]) for entry in entries)
-        for text in [*new, f"{', '.join(old)}: as above" if old else "", *places]:
+        devices = dict.fromkeys(_device(entry["made_with"]) for entry in entries)
+        for text in [*new, f"{', '.join(old)}: as above" if old else "", *devices]:
             indent = " " * (_STATE + 2 * depth + 2)
             wide = max(self.width, len(indent) + _NARROWEST)
             yield from textwrap.wrap(text, wide, initial_indent=indent, subsequent_indent=f"{indent}  ")
 
 
 def _kinds(paths: Iterable[str]) -> list[list[str]]:
-    """Puts files together that differ by tile, fold or batch alone."""
+    """Group files that differ only by tile, fold or batch."""
     found: dict[str, list[str]] = {}
     for path in paths:
         found.setdefault(_kind(path)[0], []).append(path)
@@ -102,7 +102,7 @@ def _kinds(paths: Iterable[str]) -> list[list[str]]:
 
 
 def _kind(path: str) -> tuple[str, dict[str, str]]:
-    """A file's name with what varies left out, and that."""
+    """Return a file's name with placeholders for tile, fold, batch and kind of file, and the values of these."""
     tile, varying = tile_of(path), {}
     *folders, file = PurePosixPath(path).parts
     parts = []
@@ -123,47 +123,45 @@ def _kind(path: str) -> tuple[str, dict[str, str]]:
 
 
 def _name(files: list[str]) -> str:
-    """One name for files of one kind: what they share is spelt out."""
+    """Return one name for files of one kind, with placeholders only for what they do not share."""
     name, _ = _kind(files[0])
     values: dict[str, set[str]] = {}
     for path in files:
-        for what, value in _kind(path)[1].items():
-            values.setdefault(what, set()).add(value)
-    for what, found in values.items():
-        few = "{" + ",".join(sorted(found)) + "}" if what == "<file>" else what
-        name = name.replace(what, few if len(found) > 1 else min(found))
+        for placeholder, value in _kind(path)[1].items():
+            values.setdefault(placeholder, set()).add(value)
+    for placeholder, found in values.items():
+        several = "{" + ",".join(sorted(found)) + "}" if placeholder == "<file>" else placeholder
+        name = name.replace(placeholder, several if len(found) > 1 else min(found))
     return name
 
 
 def _values(values: Any, above: str = "") -> str:
     if not isinstance(values, dict):
         return json.dumps(values)
-    told = []
+    parts = []
     for key, value in sorted(values.items()):
         inner = isinstance(value, dict)
-        told.append(_values(value, f"{above}{key}.") if inner else f"{above}{key} {json.dumps(value)}")
-    return ", ".join(told)
+        parts.append(_values(value, f"{above}{key}.") if inner else f"{above}{key} {json.dumps(value)}")
+    return ", ".join(parts)
 
 
-def _place(used: dict[str, Any] | None) -> str:
-    if used is None:
-        return "packages and device unknown: neither its log nor the model tells"
-    told = ", ".join(f"{name} {value}" for name, value in sorted(used.items()) if name != "packages")
-    return f"on {told}" if told else ""
+def _device(made_with: dict[str, Any]) -> str:
+    parts = ", ".join(f"{name} {value}" for name, value in sorted(made_with.items()) if name != "packages")
+    return f"on {parts}" if parts else ""
 
 
 def _packages(check: Check) -> str:
-    """The versions that took part; of a package with several, who used which."""
+    """List the packages' versions; where a package has several, with the scripts that used each."""
     users: dict[str, dict[str, dict[str, None]]] = {}
     for job in check.jobs:
         entry = check.lineage.jobs[job]
-        for name, version in (entry["made_with"] or {}).get("packages", {}).items():
+        for name, version in entry["made_with"]["packages"].items():
             users.setdefault(name, {}).setdefault(version, {})[entry["script"]] = None
-    told = []
+    parts = []
     for name, versions in sorted(users.items()):
         by = [f"{version} ({', '.join(scripts)})" for version, scripts in versions.items()]
-        told.append(f"{name} {', '.join(by) if len(by) > 1 else next(iter(versions))}")
-    return ", ".join(told) or "unknown"
+        parts.append(f"{name} {', '.join(by) if len(by) > 1 else next(iter(versions))}")
+    return ", ".join(parts)
 
 
 def _state(fault: str) -> str:

@@ -1,4 +1,4 @@
-"""A result's lineage compared with what is there now: files, code and settings."""
+"""Compare a result's lineage with the files, the code and the settings as they are now."""
 
 import json
 from collections.abc import Iterable
@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eaves.provenance.collect import sha256_of
 from eaves.provenance.graph import Lineage
+from eaves.provenance.records import sha256_of
 from eaves.workflow import code_hash
 
 _SHOWN_DIGITS = 12  # of a hash, in what a person reads
@@ -16,7 +16,13 @@ _SHOWN_DIGITS = 12  # of a hash, in what a person reads
 
 @dataclass
 class Check:
-    """A chain compared with what is there now. `of_file` and `of_job` say what no longer matches; none: all does."""
+    """The outcome of a comparison.
+
+    Attributes:
+        lineage: the content of provenance.json.
+        chain: the result and all files that it comes from.
+        of_file, of_job: for each file or job that no longer matches, a sentence per difference.
+    """
 
     lineage: Lineage
     chain: list[str]
@@ -25,27 +31,27 @@ class Check:
 
     @cached_property
     def jobs(self) -> list[str]:
-        """The jobs of the chain, in its order."""
+        """The jobs that made the files of the chain, in its order."""
         found = (self.lineage.job_of(path) for path in self.chain)
         return list(dict.fromkeys(job for job in found if job is not None))
 
     @property
     def matches(self) -> bool:
-        """Whether every link does."""
+        """Whether every file and job matches."""
         return not (self.of_file or self.of_job)
 
 
 def check(lineage: Lineage, start: str, config: dict[str, Any], scripts: Path) -> Check:
-    """Compares a result's chain with the files, the code and the configuration as they are now.
+    """Compare a result's chain with the files, the code and the configuration as they are now.
 
     Args:
-        lineage: what is noted.
+        lineage: the content of provenance.json.
         start: the result.
         config: the configuration in use.
         scripts: the folder of the scripts in use.
 
     Raises:
-        InputError: nothing is noted of the result.
+        InputError: provenance.json has no entry for the result.
     """
     done = Check(lineage, lineage.chain(start))
     for path, fault in zip(done.chain, _file_faults(lineage, done.chain), strict=True):
@@ -53,32 +59,33 @@ def check(lineage: Lineage, start: str, config: dict[str, Any], scripts: Path) -
             done.of_file[path] = [fault]
     for path in done.chain:
         for name, digest in lineage.inputs(path).items():
-            if digest != (noted := lineage.recorded(name)["sha256"]):
-                fault = f"was made from another {name}: {_short(digest)}, not {_short(noted)}"
+            if digest != (recorded := lineage.recorded(name)["sha256"]):
+                fault = f"was made from another {name}: {_short(digest)}, not {_short(recorded)}"
                 done.of_file.setdefault(path, []).append(fault)
-    prints: dict[str, str | None] = {}
+    hashes: dict[str, str | None] = {}
     for job in done.jobs:
         entry = lineage.jobs[job]
-        faults = [*_code_faults(entry, scripts, prints), *_setting_faults(entry["settings"], config)]
+        faults = [*_code_faults(entry, scripts, hashes), *_setting_faults(entry["settings"], config)]
         if faults:
             done.of_job[job] = faults
     return done
 
 
 def _file_faults(lineage: Lineage, paths: list[str]) -> Iterable[str | None]:
-    """What is wrong with each file, if anything."""
+    """Say for each file whether it is missing or has changed; None where it matches."""
     digests = sha256_of(lineage.folder / path for path in paths)
     for path, digest in zip(paths, digests, strict=True):
-        noted = lineage.recorded(path)["sha256"]
+        recorded = lineage.recorded(path)["sha256"]
         if digest is None:
             yield "missing"
-        elif digest != noted:
-            yield f"changed: {_short(digest)}, was {_short(noted)}"
+        elif digest != recorded:
+            yield f"changed: {_short(digest)}, was {_short(recorded)}"
         else:
             yield None
 
 
 def _code_faults(entry: dict[str, Any], scripts: Path, known: dict[str, str | None]) -> Iterable[str]:
+    """Say whether a job's script has changed; `known` keeps the code hashes of scripts."""
     script = entry["script"]
     if script not in known:
         file = scripts / script
@@ -88,7 +95,7 @@ def _code_faults(entry: dict[str, Any], scripts: Path, known: dict[str, str | No
 
 
 def _setting_faults(recorded: dict[str, Any], config: dict[str, Any], above: str = "") -> Iterable[str]:
-    """Which keys have another value now; keys that the job was not given do not matter."""
+    """Say which keys have another value now; keys that the job was not given do not matter."""
     for key, old in sorted(recorded.items()):
         name = f"{above}{key}"
         if key not in config:

@@ -1,4 +1,4 @@
-"""Tells a GeoTIFF from other files by its first bytes, whatever its name ends in."""
+"""Recognize GeoTIFFs by their first bytes, whatever the file's extension."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from eaves.core.errors import InputError
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian, and the same of BigTIFF
 _HEAD_BYTES = 1024
-# What people have in place of a GeoTIFF, by how it begins.
-_OTHERS = {
+# First bytes of formats that are often given instead of a GeoTIFF.
+_OTHER_FORMATS = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"\0\0\0\x0cjP  ": "a JPEG 2000 image",
@@ -29,27 +29,27 @@ _OTHERS = {
 
 
 def check_geotiff(path: Path) -> None:
-    """Refuse a file that does not begin as a TIFF does.
+    """Check that a file begins as a TIFF does.
 
     Raises:
-        InputError: it is something else, and what, as far as that can be told; or it cannot be read.
+        InputError: It does not, with its actual format if known; or it cannot be read.
     """
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); it must be a GeoTIFF that you may read"
-        ) from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
     if not head.startswith(_TIFF):
-        raise InputError(f"{path}: no GeoTIFF, but {_kind(head)}; put a GeoTIFF in its place (`rio convert` makes one)")
+        raise InputError(
+            f"{path}: not a GeoTIFF but {_describe(head)}; replace it by a GeoTIFF (`rio convert` makes one)"
+        )
 
 
-def _kind(head: bytes) -> str:
-    """Name what begins so.
+def _describe(head: bytes) -> str:
+    """Describe a file by its first bytes.
 
     Example:
-        >>> _kind(b"%PDF-1.7"), _kind(b"tile,set"), _kind(b"")
+        >>> _describe(b"%PDF-1.7"), _describe(b"tile,set"), _describe(b"")
         ('a PDF document', "a file that begins with b'tile,set'", 'an empty file')
     """
     if not head:
@@ -58,6 +58,6 @@ def _kind(head: bytes) -> str:
         return "a VRT, which points to other files"
     text = head.lstrip().lower()
     return next(
-        (kind for start, kind in _OTHERS.items() if head.startswith(start) or text.startswith(start)),
+        (kind for start, kind in _OTHER_FORMATS.items() if head.startswith(start) or text.startswith(start)),
         f"a file that begins with {head[:12]!r}",
     )

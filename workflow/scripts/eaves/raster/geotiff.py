@@ -1,4 +1,4 @@
-"""GeoTIFFs in and out: a file is either whole or not there, and faults name the file."""
+"""Read and write GeoTIFFs: files appear only once complete, and error messages name the file."""
 
 import importlib.util
 import io
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# A system's PROJ and GDAL folders, named in the environment, break the ones inside rasterio's wheels.
+# Environment variables that point to the system's PROJ and GDAL data break the copies in rasterio's wheels.
 _found = importlib.util.find_spec("rasterio")
 if _found and _found.origin and (Path(_found.origin).parent / "proj_data").exists():
     for _name in ("PROJ_LIB", "PROJ_DATA", "GDAL_DATA"):
@@ -23,131 +23,134 @@ import tifffile  # noqa: E402
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError  # noqa: E402
 
 from eaves.core.errors import InputError  # noqa: E402
-from eaves.core.files import atomic_write, check, writing  # noqa: E402
+from eaves.core.files import atomic_write, check_readback, explain_write_errors  # noqa: E402
 from eaves.raster.file_types import check_geotiff  # noqa: E402
 
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
-# Bytes that decide how a file is stored. Masks and labels shrink to a few per cent; DEFLATE is read everywhere.
+# Creation options. Masks and labels shrink to a few per cent; every reader supports DEFLATE.
 COMPACT = {"compress": "deflate", "zlevel": 6, "tiled": True, "blockxsize": 256, "blockysize": 256}
-PROBABILITY = COMPACT | {"predictor": 3, "zlevel": 1}  # trying harder gains two per cent
-# What is read of a raster is in its file. Nothing beside it is looked for (.aux.xml, .ovr, .msk, .tfw): it would be in
-# no checksum, and may be of any of GDAL's formats, of which some read other files or the net.
-_ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
-_PLACES = (".tfw", ".tifw", ".tiffw", ".wld")  # files that say where the raster beside them lies
-# TIFF tags that say where a raster lies (GeoTIFF), and GDAL's own for descriptions and nodata.
+PROBABILITY = COMPACT | {"predictor": 3, "zlevel": 1}  # higher levels save only two per cent
+# Files beside a raster (.aux.xml, .ovr, .msk, .tfw) are not read: no checksum covers them, and they may be in any of
+# GDAL's formats, some of which read other files or the network.
+_ENVIRONMENT = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}"}
+_WORLD_FILES = (".tfw", ".tifw", ".tiffw", ".wld")
+# TIFF tags of the georeference (GeoTIFF), and GDAL's own for descriptions and nodata.
 _GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
 
 
 @contextmanager
 def open_raster(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Open a GeoTIFF for reading; no other file is read for it, and nothing from the net.
+    """Open a GeoTIFF for reading, without reading other files or the network.
 
     Raises:
-        InputError: the file is missing, is no GeoTIFF, points to another file, or ends too early (also while it is
-            read).
+        InputError: The file is missing, not a GeoTIFF, refers to another file, or is damaged (also while it is read).
     """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     check_geotiff(path)
-    with rasterio.Env(**_ALONE), errors_named(path), rasterio.open(path, driver="GTiff") as dataset:
+    with rasterio.Env(**_ENVIRONMENT), explain_read_errors(path), rasterio.open(path, driver="GTiff") as dataset:
         if dataset.tags(ns="OVERVIEWS"):
             raise InputError(
-                f"{path}: its overviews are in another file; put a copy without them in its place: "
+                f"{path}: its overviews are in another file; replace it by a copy without them: "
                 f"rio convert {path} copy.tif"
             )
         yield dataset
 
 
-def check_place(dataset: rasterio.DatasetReader, path: Path) -> None:
-    """Refuse a raster whose place is in a file beside it alone, where it is not read.
+def check_georeference(dataset: rasterio.DatasetReader, path: Path) -> None:
+    """Check that a raster's georeference is not in a separate file, where it would not be read.
 
     Raises:
-        InputError: with both files.
+        InputError: It is; the message names both files.
     """
-    beside = [path.with_suffix(ending) for ending in _PLACES] + [path.with_name(f"{path.name}.aux.xml")]
+    beside = [path.with_suffix(ending) for ending in _WORLD_FILES] + [path.with_name(f"{path.name}.aux.xml")]
     other = next((file for file in beside if file.exists()), None)
     if dataset.transform.is_identity and other:
         raise InputError(
-            f"{path}: does not say where it lies, and {other.name} beside it is not read; put a copy in its "
-            f"place that does: rio convert {path} copy.tif"
+            f"{path}: not georeferenced, and {other.name} beside it is not read; replace the file by a "
+            f"georeferenced copy: rio convert {path} copy.tif"
         )
 
 
 @contextmanager
-def errors_named(path: Path) -> Iterator[None]:
-    """Name the file in a fault of reading it; where several are open at a time, each is read inside its own.
+def explain_read_errors(path: Path) -> Iterator[None]:
+    """Turn an error of GDAL into one that names the file; with several files open, read each in a block of its own.
 
     Raises:
-        InputError: the file is damaged, or ends too early.
+        InputError: The file is damaged or truncated.
     """
     try:
         yield
     except RasterioIOError as error:
         reason = str(error.__cause__ or error).replace(f"{path}: ", "").strip()
         raise InputError(
-            f"{path}: cannot be read ({reason}); the file is damaged or cut short: copy it again"
+            f"{path}: cannot be read ({reason}); the file is damaged or truncated: copy it again"
         ) from error
 
 
 class _Output(io.FileIO):
-    """A file that GDAL writes. Its first error is kept: of those at closing, libtiff and GDAL tell on stderr only."""
+    """A file that GDAL writes to, which keeps its errors; libtiff and GDAL only print those at closing to stderr."""
 
-    def __init__(self, name: str, mode: str = "rb", *, faults: list[OSError]) -> None:
-        self._faults = faults
+    def __init__(self, name: str, mode: str = "rb", *, errors: list[OSError]) -> None:
+        self._errors = errors
         try:
             super().__init__(name, mode)
         except OSError as error:
             if mode != "rb":
-                faults.append(error)
+                errors.append(error)
             raise
 
     def write(self, data: Any) -> int:
-        """Write all of it, or seem to once something could not be written."""
+        """Write all data; after an error, pretend to, as GDAL would otherwise retry."""
         left = memoryview(data)
         try:
-            while left and not self._faults:
+            while left and not self._errors:
                 left = left[super().write(left) :]
         except OSError as error:
-            self._faults.append(error)
+            self._errors.append(error)
         return len(data)
 
     def close(self) -> None:
-        """Close it; a network file system may tell only now that it is full."""
+        """Close the file; network file systems may report only now that they are full."""
         try:
             super().close()
         except OSError as error:
-            self._faults.append(error)
+            self._errors.append(error)
 
 
 @contextmanager
 def create_raster(path: Path, **profile: Any) -> Iterator[rasterio.io.DatasetWriter]:
-    """Create a GeoTIFF under a temporary name in its folder; it gets its own name when it is whole and on the disk.
+    """Create a GeoTIFF that appears under its name only once it is complete and on the disk.
+
+    Args:
+        path: The file.
+        profile: What `rasterio.open` needs: `dtype`, `count`, the grid, and options of GDAL's GeoTIFF driver.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: The file cannot be written.
     """
-    faults: list[OSError] = []
-    opener = partial(_Output, faults=faults)
+    errors: list[OSError] = []
+    opener = partial(_Output, errors=errors)
     with atomic_write(path) as temporary:
         try:
             with rasterio.open(temporary, "w", driver="GTiff", bigtiff="if_safer", opener=opener, **profile) as dataset:
                 yield dataset
         except Exception:
-            _raise_first(faults, path)
+            _raise_first(errors, path)
             raise
-        _raise_first(faults, path)
-        check(path, _last_block_reads(temporary))
+        _raise_first(errors, path)
+        check_readback(path, _last_block_is_readable(temporary))
 
 
-def _raise_first(faults: list[OSError], path: Path) -> None:
-    if faults:
-        with writing(path):
-            raise faults[0]
+def _raise_first(errors: list[OSError], path: Path) -> None:
+    if errors:
+        with explain_write_errors(path):
+            raise errors[0]
 
 
-def _last_block_reads(path: Path) -> bool:
+def _last_block_is_readable(path: Path) -> bool:
     try:
         with rasterio.open(path) as dataset:
             *_, (_, window) = dataset.block_windows(1)
@@ -159,25 +162,27 @@ def _last_block_reads(path: Path) -> bool:
 
 @contextmanager
 def create_memory_map(
-    path: Path, dtype: str, bands: tuple[str, ...], on_grid: dict[str, Any], nodata: float | None = None
+    path: Path, dtype: str, bands: tuple[str, ...], nodata: float | None, on_grid: dict[str, Any]
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Create an uncompressed, pixel-interleaved GeoTIFF that can be mapped into memory: its pixels are one piece.
+    """Create an uncompressed, pixel-interleaved GeoTIFF with contiguous pixels, which can be mapped into memory.
 
-    GDAL orders and aligns the strips of a file as its cache pleases. So GDAL says what the geographic tags are, and
-    tifffile lays out the file. It is not written through a map: a full disk would end the process by SIGBUS.
+    The order and alignment of the strips that GDAL writes depend on its cache. Therefore GDAL provides only the
+    geographic tags, and tifffile writes the file. Writing through a memory map is not an option, as a full disk would
+    end the process by SIGBUS.
 
     Args:
-        path: where to; it gets its name when it is whole and on the disk.
-        dtype: of the pixels.
-        bands: what each band is.
-        on_grid: as `grid` gives it.
-        nodata: the value that means: nothing known here.
+        path: The file; it appears under its name only once it is complete and on the disk.
+        dtype: Type of the pixels.
+        bands: Description of each band.
+        nodata: The nodata value, or None.
+        on_grid: The grid, as `grid` returns it.
 
     Yields:
-        What writes the next rows: (rows, W, bands), or (rows, W) for one band, of `dtype`. All rows must be written.
+        A function that writes the next rows: (rows, W, bands), or (rows, W) for one band, of `dtype`. All rows must be
+        written.
 
     Raises:
-        WriteError: it cannot be written.
+        WriteError: The file cannot be written.
     """
     shape = (on_grid["height"], on_grid["width"], *((len(bands),) if len(bands) > 1 else ()))
     size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -205,30 +210,33 @@ def create_memory_map(
             yield write
             if stream.tell() != start + size:
                 raise ValueError(f"{path}: {stream.tell() - start} of {size} bytes were written")
-        check(path, temporary.stat().st_size == start + size)
+        check_readback(path, temporary.stat().st_size == start + size)
 
 
 def read(path: Path, band: int = 1) -> np.ndarray:
-    """Reads one band as it is stored, (H, W)."""
+    """Read one band as it is stored, (H, W)."""
     with open_raster(path) as dataset:
         return dataset.read(band)
 
 
 def grid(path: Path) -> dict[str, Any]:
-    """Gives the grid of a raster: `crs`, `transform`, `width` and `height`, as `write` takes them."""
+    """Read the grid of a raster: `crs`, `transform`, `width` and `height`, as `write` takes them."""
     with open_raster(path) as dataset:
         return {name: dataset.profile[name] for name in ("crs", "transform", "width", "height")}
 
 
 def write(path: Path, array: np.ndarray, on_grid: dict[str, Any], nodata: float | None = None, **options: Any) -> None:
-    """Writes one band, compressed.
+    """Write a compressed GeoTIFF of one band.
 
     Args:
-        path: where to.
+        path: The file.
         array: (H, W).
-        on_grid: as `grid` gives it.
-        nodata: the value that means: nothing known here.
-        options: for GDAL's GeoTIFF driver, e.g. `predictor=3`.
+        on_grid: The grid, as `grid` returns it.
+        nodata: The nodata value, or None.
+        options: Options of GDAL's GeoTIFF driver, e.g. `predictor=3`.
+
+    Raises:
+        WriteError: The file cannot be written.
     """
     if array.shape != (on_grid["height"], on_grid["width"]):
         raise ValueError(f"{path}: array of {array.shape} on a grid of {on_grid['height']} x {on_grid['width']}")

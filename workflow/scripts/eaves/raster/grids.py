@@ -1,4 +1,4 @@
-"""Grids: whether two rasters share one, how large its pixels are, and a height model read as if it lay on another."""
+"""Raster grids: comparison, pixel size, bounds, and resampling of height models onto another grid."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,53 +15,53 @@ from rasterio.warp import transform_bounds
 from eaves.core.errors import InputError
 from eaves.raster import geotiff
 
-GRID_TOLERANCE_PX = 0.01  # grids closer than this are the same
-WARPED_NODATA = -32767.0  # of a warped height model whose file declares none
+GRID_TOLERANCE_PX = 0.01  # grids whose corners differ by less are the same
+WARPED_NODATA = -32767.0  # for a resampled height model whose file declares no nodata value
 
 
 @contextmanager
-def on_the_grid(path: Path, grid: dict[str, Any], rgb_file: Path) -> Iterator[rasterio.DatasetReader]:
-    """Opens a height model as if it were on the RGB's grid: as it is where it is, warped bilinearly where not.
+def open_on_grid(path: Path, grid: dict[str, Any], reference_file: Path) -> Iterator[rasterio.DatasetReader]:
+    """Open a height model on a given grid, resampled bilinearly unless it is on that grid already.
 
     Args:
-        path: the height model.
-        grid: `crs`, `transform`, `width` and `height` of the RGB.
-        rgb_file: the RGB, for messages.
+        path: The height model.
+        grid: `crs`, `transform`, `width` and `height`.
+        reference_file: The raster that defines the grid, for messages.
 
     Raises:
-        InputError: the file cannot be read, has no CRS, or lies elsewhere.
+        InputError: The file cannot be read, has no CRS, or does not overlap the grid.
     """
     with geotiff.open_raster(path) as source:
         if source.crs is None:
             raise InputError(
-                f"{path}: no coordinate reference system; set the one it is in, "
+                f"{path}: no coordinate reference system; set it, "
                 f"e.g. rio edit-info --crs {grid['crs'].to_string()[:40]} {path}"
             )
         if same_grid(source, grid):
             yield source
             return
-        geotiff.check_place(source, path)
-        _check_overlap(source, path, grid, rgb_file)
+        geotiff.check_georeference(source, path)
+        _check_overlap(source, path, grid, reference_file)
         nodata = source.nodata if source.nodata is not None else WARPED_NODATA
-        known = {"src_nodata": source.nodata, "nodata": nodata, "dtype": "float32"}
-        with WarpedVRT(source, **grid, resampling=Resampling.bilinear, **known) as warped:
+        options = {"src_nodata": source.nodata, "nodata": nodata, "dtype": "float32"}
+        with WarpedVRT(source, **grid, resampling=Resampling.bilinear, **options) as warped:
             yield warped
 
 
 def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
-    """Whether a raster has the CRS, size and, to a hundredth of a pixel, the place of a grid."""
+    """Tell whether a raster has the CRS, the size and, to a hundredth of a pixel, the position of a grid."""
     grid = {name: source.profile[name] for name in ("crs", "transform", "width", "height")}
-    return source.crs == on_grid["crs"] and difference(grid, on_grid) is None
+    return source.crs == on_grid["crs"] and describe_difference(grid, on_grid) is None
 
 
-def difference(grid: dict[str, Any], other: dict[str, Any]) -> str | None:
-    """Says in what two grids differ, with both values; None where they are the same.
+def describe_difference(grid: dict[str, Any], other: dict[str, Any]) -> str | None:
+    """Describe how two grids differ, with both values; return None if they are the same.
 
-    What one of them does not know (a CRS, and with it the place) is not compared.
+    Position is compared only if both grids have a CRS.
 
     Args:
         grid: `crs`, `transform`, `width` and `height`.
-        other: the same of the other.
+        other: The same of the other grid.
     """
     if (grid["width"], grid["height"]) != (other["width"], other["height"]):
         return f"{grid['width']} x {grid['height']} px, not {other['width']} x {other['height']} px"
@@ -74,18 +74,19 @@ def difference(grid: dict[str, Any], other: dict[str, Any]) -> str | None:
     offsets = np.array([inverse @ (grid["transform"] @ corner) for corner in corners]) - np.array(corners)
     if np.abs(offsets).max() < GRID_TOLERANCE_PX:
         return None
-    places = [
+    descriptions = [
         f"pixels of {at.a:g} x {-at.e:g} from ({at.c:.2f}, {at.f:.2f}) on"
         for at in (grid["transform"], other["transform"])
     ]
-    return f"{places[0]}, not {places[1]}"
+    return f"{descriptions[0]}, not {descriptions[1]}"
 
 
 def pixel_edge_m(grid: dict[str, Any]) -> float | None:
-    """Gives the edge of a square with a pixel's area on the ground, metres; None where the CRS is not known.
+    """Return the edge of a square with the area of a pixel on the ground, in metres; None without a CRS.
 
     Args:
-        grid: `crs`, `transform`, `width` and `height`; in degrees, the middle pixel is measured on the ellipsoid.
+        grid: `crs`, `transform`, `width` and `height`. In a geographic CRS, the central pixel is measured on the
+            ellipsoid.
     """
     if grid["crs"] is None:
         return None
@@ -100,7 +101,7 @@ def pixel_edge_m(grid: dict[str, Any]) -> float | None:
 
 
 def bounds(grid: dict[str, Any]) -> tuple[float, float, float, float]:
-    """Give the smallest box, parallel to the axes, that holds a grid, whichever way its rows and columns run.
+    """Return the bounding box of a grid, whichever way its rows and columns run.
 
     Args:
         grid: `transform`, `width` and `height`.
@@ -118,7 +119,7 @@ def bounds(grid: dict[str, Any]) -> tuple[float, float, float, float]:
     return min(x), min(y), max(x), max(y)
 
 
-def _check_overlap(source: rasterio.DatasetReader, path: Path, grid: dict[str, Any], rgb_file: Path) -> None:
+def _check_overlap(source: rasterio.DatasetReader, path: Path, grid: dict[str, Any], reference_file: Path) -> None:
     west, south, east, north = bounds(grid)
     there = bounds(source.profile)
     try:
@@ -127,6 +128,6 @@ def _check_overlap(source: rasterio.DatasetReader, path: Path, grid: dict[str, A
         seen = (np.inf, np.inf, -np.inf, -np.inf)
     if not (seen[0] < east and seen[2] > west and seen[1] < north and seen[3] > south):
         raise InputError(
-            f"{path}: does not overlap {rgb_file} (it lies in {source.crs.to_string()[:40]} at "
-            f"{there[0]:.0f}, {there[1]:.0f}); give the height model of the same place"
+            f"{path}: does not overlap {reference_file} (it lies in {source.crs.to_string()[:40]} at "
+            f"{there[0]:.0f}, {there[1]:.0f}); provide a height model of the same area"
         )

@@ -1,1 +1,1 @@
-"""Tiles, from raw files to prepared rasters, and how they are divided into folds and batches."""
+"""Tiles: finding and preparing them, cutting crops, and dividing them into folds and batches."""

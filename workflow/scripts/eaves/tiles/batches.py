@@ -1,26 +1,26 @@
-"""Divide the tiles of a set into batches, each the work of one job."""
+"""Divide the tiles of a set into batches, each processed by one job."""
 
 from hashlib import sha256
 
 
 def assign_batches(tiles: list[str], size: int) -> dict[str, list[str]]:
-    """Deals tiles into batches that stay the same when tiles come or go.
+    """Assign tiles to batches that remain the same when tiles are added or removed.
 
-    A tile's batch follows from the hash of its name, so a new tile disturbs its own batch alone, until the number of
-    tiles calls for twice as many batches. Batches are about half full to full, and a batch without tiles is left out.
+    A tile's batch follows from the hash of its name, so a new tile changes only its own batch, until the number of
+    batches has to double. Batches are about half full to full; empty ones are left out.
 
     Args:
-        tiles: names.
-        size: tiles a batch, at most on average.
+        tiles: Names of the tiles.
+        size: Largest average number of tiles in a batch.
 
     Returns:
-        For each batch, named `<number>of<count>`, its tiles, sorted.
+        The sorted tiles of each batch, by its name `<number>of<count>`.
     """
     count = 1
     while count * size < len(tiles):
         count *= 2
-    dealt: dict[str, list[str]] = {}
+    batches: dict[str, list[str]] = {}
     for tile in sorted(tiles):
         number = int.from_bytes(sha256(tile.encode()).digest()[:8]) % count
-        dealt.setdefault(f"{number:0{len(str(count))}}of{count}", []).append(tile)
-    return dict(sorted(dealt.items()))
+        batches.setdefault(f"{number:0{len(str(count))}}of{count}", []).append(tile)
+    return dict(sorted(batches.items()))

@@ -1,20 +1,21 @@
-"""Prepared tiles as memory maps, and crops cut from them at random or in a grid."""
+"""Cut crops out of memory-mapped prepared tiles, at random or in a grid."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
-from eaves.core.errors import InputError
+from eaves.tiles import prepared
 
 
 @dataclass(frozen=True)
 class Tile:
     """A prepared training tile.
 
-    image: (H, W, 4) int16, mapped into memory: R, G, B, height in cm.
-    truth: (H, W) int32, mapped into memory: instance ids, negative where uncertain.
+    Attributes:
+        name: The tile's name.
+        image: (H, W, 4) int16, memory-mapped: R, G, B, height in cm.
+        truth: (H, W) int32, memory-mapped: instance ids, negative where uncertain.
     """
 
     name: str
@@ -23,34 +24,26 @@ class Tile:
 
 
 def open_tile(folder: Path, name: str) -> Tile:
-    """Maps a prepared tile and its truth into memory.
+    """Map a prepared tile and its truth into memory.
 
     Raises:
-        InputError: a file is missing or not as `prepare` writes it.
+        InputError: A file is missing or not as `prepare` writes it.
     """
-    image_file, truth_file = folder / f"{name}_image.tif", folder / f"{name}_truth.tif"
-    try:
-        image = tifffile.memmap(image_file, mode="r")
-        truth = tifffile.memmap(truth_file, mode="r")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{image_file}: cannot be mapped into memory ({error}); delete it if it is there, and run `snakemake tiles`"
-        ) from error
-    if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.int16:
-        raise InputError(
-            f"{image_file}: {image.shape} {image.dtype}, expected (H, W, 4) int16; delete it and run `snakemake tiles`"
-        )
-    return Tile(name, image, truth)
+    return Tile(
+        name,
+        prepared.map_image(prepared.image_path(folder, name)),
+        prepared.map_truth(prepared.truth_path(folder, name)),
+    )
 
 
-def cut(tile: Tile, top: int, left: int, crop_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Copies a square out of a tile; beyond the tile's edge, the tile mirrored.
+def cut_crop(tile: Tile, top: int, left: int, crop_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """Copy a square out of a tile, which is mirrored beyond its edges.
 
     Args:
-        tile: where from.
-        top: of the square, may be negative.
-        left: of the square, may be negative.
-        crop_px: its edge.
+        tile: The tile.
+        top: First row of the square; may be negative.
+        left: First column of the square; may be negative.
+        crop_px: Edge of the square.
 
     Returns:
         (crop_px, crop_px, 4) int16 and (crop_px, crop_px) int8: 1 building, 0 ground, -1 uncertain.
@@ -59,21 +52,21 @@ def cut(tile: Tile, top: int, left: int, crop_px: int) -> tuple[np.ndarray, np.n
     if 0 <= top <= height - crop_px and 0 <= left <= width - crop_px:
         window = np.s_[top : top + crop_px, left : left + crop_px]
         return np.array(tile.image[window]), _signs(tile.truth[window])
-    rows, columns = mirrored(top, crop_px, height), mirrored(left, crop_px, width)
+    rows, columns = mirror_indices(top, crop_px, height), mirror_indices(left, crop_px, width)
     inside = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    folded = np.ix_(rows - rows.min(), columns - columns.min())
-    return tile.image[inside][folded], _signs(tile.truth[inside][folded])
+    mirrored = np.ix_(rows - rows.min(), columns - columns.min())
+    return tile.image[inside][mirrored], _signs(tile.truth[inside][mirrored])
 
 
 def _signs(truth: np.ndarray) -> np.ndarray:
     return np.sign(truth).astype(np.int8)
 
 
-def mirrored(start: int, count: int, size: int) -> np.ndarray:
-    """Indices start..start+count-1 folded back into 0..size-1, the edge pixel not repeated.
+def mirror_indices(start: int, count: int, size: int) -> np.ndarray:
+    """Return the indices start..start+count-1 reflected into 0..size-1, without repeating the edge pixel.
 
     Example:
-        >>> mirrored(-2, 7, 4).tolist()
+        >>> mirror_indices(-2, 7, 4).tolist()
         [2, 1, 0, 1, 2, 3, 2]
     """
     period = max(2 * (size - 1), 1)
@@ -82,9 +75,9 @@ def mirrored(start: int, count: int, size: int) -> np.ndarray:
 
 
 def random_corner(generator: np.random.Generator, size: int, crop_px: int, border_px: int) -> int:
-    """Where a random crop starts along one axis of a tile mirrored by `border_px` on either side.
+    """Draw where a random crop starts along one axis of a tile that is mirrored by `border_px` on either side.
 
-    A tile that is smaller than the crop even so is mirrored as far as the crop needs, around its middle.
+    A tile that is still smaller than the crop is mirrored around its middle as far as needed, without a random draw.
     """
     room = size + 2 * border_px - crop_px
     if room < 0:
@@ -93,7 +86,7 @@ def random_corner(generator: np.random.Generator, size: int, crop_px: int, borde
 
 
 def grid_corners(size: int, crop_px: int) -> list[int]:
-    """Where crops start along one axis so that together they cover it, evenly spread.
+    """Return where evenly spread crops start along one axis so that together they cover it.
 
     Example:
         >>> grid_corners(2048, 1024), grid_corners(600, 256), grid_corners(100, 256)

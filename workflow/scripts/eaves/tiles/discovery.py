@@ -1,13 +1,13 @@
-"""Which tiles there are: file names only, so that a missing file is known before anything runs."""
+"""Find the tiles in a folder by file names alone, so that a missing file is reported before anything runs."""
 
-import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from eaves.core.errors import InputError
-from eaves.tiles.names import KINDS, faults_of_alike, name_fault, path_fault
+from eaves.raster.folders import EXTENSIONS, find_rasters, unique_rasters
+from eaves.tiles import prepared
+from eaves.tiles.names import KINDS, RAW_SUFFIXES, find_case_clashes, name_error, path_error
 
 PATTERNS = "<tile>_RGB.tif, <tile>_DSM.tif, <tile>_DTM.tif and, for the truth, <tile>_GTI.tif and <tile>_GTL.tif"
 _NAME = re.compile(rf"(?P<tile>.+)_(?P<kind>{'|'.join(KINDS)})\.tiff?", re.IGNORECASE)
@@ -15,7 +15,7 @@ _NAME = re.compile(rf"(?P<tile>.+)_(?P<kind>{'|'.join(KINDS)})\.tiff?", re.IGNOR
 
 @dataclass(frozen=True)
 class TileFiles:
-    """The files of one tile. `gti` holds instance ids; `gtl` says building (6), ground (2) or uncertain (65)."""
+    """The raw files of one tile. `gti` holds instance ids; `gtl` classes: building (6), ground (2), uncertain (65)."""
 
     rgb: Path
     dsm: Path
@@ -24,57 +24,51 @@ class TileFiles:
     gtl: Path | None = None
 
     def present(self) -> list[Path]:
-        """The files there are, in a fixed order."""
+        """List the existing files, in a fixed order."""
         return [path for path in (self.rgb, self.dsm, self.dtm, self.gti, self.gtl) if path is not None]
 
 
-def find(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
-    """Finds the tiles in a folder and the folders below it.
+def find_tiles(folder: Path, truth_needed: bool) -> dict[str, TileFiles]:
+    """Find the tiles in a folder and the folders below it.
 
     Args:
-        folder: e.g. `data/train`; the challenge's layout with Inputs/ and GT/ inside is understood.
-        truth_needed: every tile must have truth, as training tiles must.
+        folder: The folder, e.g. `data/train`; the challenge's subfolders Inputs/ and GT/ are searched, too.
+        truth_needed: Whether every tile must have truth, as training tiles must.
 
     Returns:
         The files of each tile, sorted by the tile's name.
 
     Raises:
-        InputError: one line per fault: no folder, no tiles, a file that is missing or there twice, a name that a tile
-            cannot have.
+        InputError: The folder or the tiles are missing, a file is missing or exists twice, or a tile has a name that
+            is not allowed; one line for each error.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; {_advice(folder)}")
+    unique, errors = unique_rasters(find_rasters(folder, RAW_SUFFIXES), key=lambda raster: (raster.tile, raster.suffix))
     found: dict[str, dict[str, Path]] = {}
-    faults = []
-    for path in sorted(files_below(folder)):
-        named = tile_and_kind(path.name)
-        if not named or not path.is_file() or path.name.startswith("."):
-            continue
-        tile, kind = named
-        other = found.setdefault(tile, {}).setdefault(kind, path)
-        if other != path:
-            faults.append(f"{path}: two files for tile {tile}, the other is {other}; remove or rename one")
+    for raster in unique.values():
+        found.setdefault(raster.tile, {})[raster.suffix.removeprefix("_")] = raster.path
     if not found:
         raise InputError(f"{folder}: no tiles; {_advice(folder)}")
     needed = ("RGB", "DSM", "DTM", "GTI") if truth_needed else ("RGB", "DSM", "DTM")
     for tile, files in sorted(found.items()):
-        there = files.get("RGB") or next(iter(files.values()))
-        faults += [f"{there}: {fault}" for fault in (name_fault(tile), path_fault(there.parent)) if fault]
+        present = files.get("RGB") or next(iter(files.values()))
+        errors += [f"{present}: {error}" for error in (name_error(tile), path_error(present.parent)) if error]
         for kind in needed:
             if kind not in files:
-                wanted = there.with_name(f"{tile}_{kind}.tif")
+                missing = present.with_name(f"{tile}_{kind}.tif")
                 why = " (training tiles need the truth)" if kind == "GTI" else ""
-                faults.append(f"{wanted}: missing, while {there} is there{why}; add it or remove the tile")
+                errors.append(f"{missing}: missing, but {present} exists{why}; add it or remove the tile")
         if "GTL" in files and "GTI" not in files and not truth_needed:
-            faults.append(f"{files['GTL']}: there is no {tile}_GTI.tif with the instances; add it or remove this file")
-    faults += faults_of_alike({tile: next(iter(files.values())) for tile, files in sorted(found.items())})
-    if faults:
-        raise InputError("\n".join(faults))
+            errors.append(f"{files['GTL']}: there is no {tile}_GTI.tif with the instances; add it or remove this file")
+    errors += find_case_clashes({tile: next(iter(files.values())) for tile, files in sorted(found.items())})
+    if errors:
+        raise InputError("\n".join(errors))
     return {tile: TileFiles(**{kind.lower(): path for kind, path in found[tile].items()}) for tile in sorted(found)}
 
 
 def raster_name(path: Path) -> tuple[str | None, str | None]:
-    """Splits the name of a GeoTIFF into the tile's and, for a raw file, its kind (one of KINDS).
+    """Split the name of a GeoTIFF into the tile's name and, for a raw file, its kind (one of KINDS).
 
     Example:
         >>> raster_name(Path("A_1_gti.TIF")), raster_name(Path("A_1.tif")), raster_name(Path("notes.txt"))
@@ -82,11 +76,11 @@ def raster_name(path: Path) -> tuple[str | None, str | None]:
     """
     if named := tile_and_kind(path.name):
         return named
-    return (path.stem, None) if path.suffix.lower() in (".tif", ".tiff") else (None, None)
+    return (path.stem, None) if path.suffix.lower() in EXTENSIONS else (None, None)
 
 
 def tile_of(path: str) -> str | None:
-    """Names the tile that a file belongs to, by the pipeline's layout; None where it is of no tile, or of many.
+    """Return the tile that a file belongs to in the pipeline's layout; None if it belongs to none or to several.
 
     Example:
         >>> tile_of("data/test/A_1_RGB.tif"), tile_of("results/tiles/A_1_image.tif")
@@ -100,21 +94,12 @@ def tile_of(path: str) -> str | None:
     if tile is None or not path.startswith("results/") or path.startswith("results/scenes/"):
         return tile if kind else None
     if path.startswith("results/tiles/"):
-        return file.stem.rpartition("_")[0]
+        return prepared.tile_name(file)
     return file.stem
 
 
-def rasters_in(folder: Path) -> dict[str, list[Path]]:
-    """Find the GeoTIFFs in a folder and below, by their names without ending, in lower case."""
-    found: dict[str, list[Path]] = {}
-    for path in sorted(files_below(folder)):
-        if path.suffix.lower() in (".tif", ".tiff"):
-            found.setdefault(path.stem.lower(), []).append(path)
-    return found
-
-
 def tile_and_kind(name: str) -> tuple[str, str] | None:
-    """Tells from a file's name which tile it is of and what it holds; None where it is no tile's file.
+    """Split the name of a tile's raw file into the tile's name and the kind; return None for any other file.
 
     Example:
         >>> tile_and_kind("JAX_Tile_004_RGB.tif"), tile_and_kind("readme.txt")
@@ -122,15 +107,6 @@ def tile_and_kind(name: str) -> tuple[str, str] | None:
     """
     match = _NAME.fullmatch(name)
     return (match["tile"], match["kind"].upper()) if match else None
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Everything in a folder and below, through links to folders too, but into none twice."""
-    seen = set()
-    for root, _, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(root)) not in seen:
-            seen.add(real)
-            yield from (Path(root) / name for name in names)
 
 
 def _advice(folder: Path) -> str:
@@ -141,25 +117,25 @@ def _advice(folder: Path) -> str:
 
 
 def check_distinct(train: dict[str, TileFiles], test: dict[str, TileFiles]) -> None:
-    """Refuse a tile that is in both sets, also where its name differs in case.
+    """Check that no tile is in both sets, not even with its name in another case.
 
     Raises:
-        InputError: one line for each such tile.
+        InputError: One line for each such tile.
     """
-    faults = [
+    errors = [
         f"{test[tile].rgb}: two tiles of one name, the other is {train[tile].rgb}; rename one"
         for tile in sorted(set(train) & set(test))
     ]
-    faults += faults_of_alike({tile: (train.get(tile) or test[tile]).rgb for tile in (*train, *test)})
-    if faults:
-        raise InputError("\n".join(faults))
+    errors += find_case_clashes({tile: (train.get(tile) or test[tile]).rgb for tile in (*train, *test)})
+    if errors:
+        raise InputError("\n".join(errors))
 
 
 def check_enough(tiles: int, folds: int) -> None:
-    """Refuses fewer training tiles than folds.
+    """Check that there are at least as many training tiles as folds.
 
     Raises:
-        InputError: with both numbers.
+        InputError: There are fewer.
     """
     if tiles < folds:
         raise InputError(

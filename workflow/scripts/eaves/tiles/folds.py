@@ -1,4 +1,4 @@
-"""Which training tile is held out by which fold."""
+"""Assign training tiles to the folds of the cross-validation."""
 
 import re
 
@@ -17,24 +17,24 @@ def assign(
     block_m: float = 1.0,
     centres: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Assigns each tile to the fold that holds it out.
+    """Assign each tile to the fold that holds it out.
 
     Args:
-        names: tiles; the result does not depend on their order.
-        folds: how many.
-        seed: of the shuffle.
-        by: `random` as the winner had it (scikit-learn's KFold over the list, here sorted); `groups`: tiles whose
-            names match the pattern alike, e.g. of one city, stay together; `blocks`: tiles whose centres lie in one
-            square of the plane stay together, so that a model is not judged next door to what it learnt from.
-        group_pattern: a regular expression; the group is its first capture, or all that it matched.
-        block_m: edge of the squares, metres (or the CRS's unit).
+        names: Names of the tiles; the result does not depend on their order.
+        folds: Number of folds.
+        seed: Seed of the shuffle.
+        by: `random`: as the winning solution (scikit-learn's KFold, here over the sorted list). `groups`: tiles of one
+            group, e.g. one city, stay together. `blocks`: tiles whose centres lie in one square of the plane stay
+            together, so that no model is validated on tiles adjacent to its training tiles.
+        group_pattern: A regular expression; the group is its first capture group, or else the whole match.
+        block_m: Edge of the squares, metres (or the CRS's unit).
         centres: (N, 2) x and y of the tiles' centres, for `blocks`.
 
     Returns:
         (N,) int, 0..folds-1, in the order of `names`.
 
     Raises:
-        InputError: fewer tiles, groups or blocks than folds; a name that the pattern does not match.
+        InputError: There are fewer tiles, groups or blocks than folds, or the pattern does not match a name.
     """
     order = np.argsort(names)
     if by == "random":
@@ -65,7 +65,7 @@ def assign(
 
 
 def group_of(name: str, pattern: str) -> str | None:
-    """Gives the group of a tile, e.g. its city: the pattern's first capture, or all that it matched; None without one.
+    """Return a tile's group, e.g. its city: the pattern's first capture group or whole match; None without a match.
 
     Example:
         >>> group_of("JAX_Tile_004", "^([^_]+)_")

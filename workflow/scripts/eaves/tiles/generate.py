@@ -8,7 +8,7 @@ from affine import Affine
 from eaves.core.errors import InputError
 from eaves.raster import geotiff
 from eaves.tiles.discovery import TileFiles
-from eaves.tiles.prepared import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
+from eaves.tiles.truth import GTL_BUILDING, GTL_GROUND, GTL_UNCERTAIN
 from towns import TOWNS, make_scene
 
 HEIGHT_NODATA = -32767.0

@@ -1,76 +1,136 @@
-"""Prepared tiles: colours and heights in one array, and the truth beside them. Arrays only; files are in `ingest`."""
+"""The format of prepared tiles: file names, bands, units and nodata, reading and writing.
+
+A prepared tile is one or two uncompressed GeoTIFFs in one folder. `<tile>_image.tif` holds red, green, blue and height
+above ground as int16, `<tile>_truth.tif` the instance ids as int32, negative where a building is uncertain. Integers in
+one contiguous piece let a tile be mapped into memory, so that a crop costs no more than copying its bytes.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import tifffile
 
-from eaves.labels.ids import in_32_bits, number_ids
+from eaves.core.errors import InputError
 
-# Prepared rasters are int16: colours 0..255 and height above ground in centimetres, so that a tile can be mapped
-# into memory and a crop costs no more than copying its bytes. 1 cm is far below any height model's accuracy.
+if TYPE_CHECKING:
+    from rasterio import DatasetReader
+
+KINDS = ("image", "truth")
+"""What follows the tile's name and an underscore in the names of prepared files."""
 NODATA = -32768
+"""Marks an unknown colour or height in a prepared image."""
 CM_PER_M = 100
+"""Heights are stored in centimetres, which is far below the accuracy of any height model."""
 HEIGHT_LIMIT_CM = 32767
-
-# Values of the challenge's GTL rasters.
-GTL_GROUND, GTL_BUILDING, GTL_UNCERTAIN = 2, 6, 65
-GTL_VALUES = {GTL_GROUND, GTL_BUILDING, GTL_UNCERTAIN}
+HEIGHT_BAND = 4
+"""The band of heights, counted from 1 as rasterio does."""
 
 
-def height_above_ground(
-    dsm: np.ndarray, dtm: np.ndarray, dsm_nodata: float | None, dtm_nodata: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Subtracts the ground from the surface.
+class Layout(NamedTuple):
+    """The pixel type, band descriptions and nodata value of a prepared raster."""
 
-    Args:
-        dsm: (H, W) surface, metres.
-        dtm: (H, W) bare ground, metres, on the same grid.
-        dsm_nodata: the value (or NaN) that means no surface here; None where every pixel counts.
-        dtm_nodata: the same for the ground.
+    dtype: str
+    bands: tuple[str, ...]
+    nodata: int | None
 
-    Returns:
-        height_m: (H, W) float32, metres above ground, NaN where either model has none. Small negative heights
-            (noise) are kept.
-        valid: (H, W) bool, where both models have a height.
+
+IMAGE = Layout("int16", ("red", "green", "blue", "height above ground, cm"), NODATA)
+TRUTH = Layout("int32", ("building",), None)
+
+
+def image_path(folder: Path, tile: str) -> Path:
+    """Return the path of a tile's prepared image."""
+    return folder / f"{tile}_image.tif"
+
+
+def truth_path(folder: Path, tile: str) -> Path:
+    """Return the path of a tile's prepared truth."""
+    return folder / f"{tile}_truth.tif"
+
+
+def tile_name(path: Path) -> str:
+    """Return the name of the tile that a prepared image or truth belongs to.
 
     Example:
-        >>> height_m, valid = height_above_ground(np.array([[7., -9.]]), np.array([[2., 1.]]), -9, None)
-        >>> height_m.tolist(), valid.tolist()
-        ([[5.0, nan]], [[True, False]])
+        >>> tile_name(image_path(Path("results/tiles"), "A_1"))
+        'A_1'
     """
-    if dsm.shape != dtm.shape:
-        raise ValueError(f"DSM {dsm.shape} and DTM {dtm.shape} are not on one grid")
-    valid = known(dsm, dsm_nodata) & known(dtm, dtm_nodata)
-    height_m = np.full(dsm.shape, np.nan, np.float32)
-    # In float32 whatever the files hold: unsigned integers would wrap around below the ground.
-    np.subtract(dsm, dtm, out=height_m, where=valid, dtype=np.float32, casting="same_kind")
-    return height_m, valid
+    return path.stem.rpartition("_")[0]
 
 
-def known(heights: np.ndarray, nodata: float | None) -> np.ndarray:
-    """Where a height model has a height: (H, W) bool. `nodata` may be NaN, or None where every pixel counts."""
-    if nodata is None:
-        return np.ones(heights.shape, bool)
-    if np.isnan(nodata):
-        return ~np.isnan(heights)
-    return heights != (heights.dtype.type(nodata) if heights.dtype.kind == "f" else nodata)
-
-
-def to_eight_bits(rgb: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Scales colours so that `low` becomes 0 and `high` 255; what lies outside is cut off.
-
-    Args:
-        rgb: (3, H, W) of any number type.
-        low: the value that becomes 0.
-        high: the value that becomes 255.
+def map_image(path: Path) -> np.memmap:
+    """Map a prepared image into memory.
 
     Returns:
-        (3, H, W) uint8.
+        (H, W, 4) int16, read-only: R, G, B (0..255) and height above ground in cm; NODATA where unknown.
+
+    Raises:
+        InputError: The file is missing or not a prepared image.
     """
-    scaled = (rgb.astype(np.float32) - low) * (255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    image = _map(path)
+    if image.ndim != 3 or image.shape[2] != len(IMAGE.bands) or image.dtype != IMAGE.dtype:
+        raise InputError(
+            f"{path}: {image.shape} {image.dtype}, expected (H, W, {len(IMAGE.bands)}) {IMAGE.dtype}; "
+            "delete it and run `snakemake tiles`"
+        )
+    return image
+
+
+def map_truth(path: Path) -> np.memmap:
+    """Map a prepared truth into memory.
+
+    Returns:
+        (H, W) int32, read-only: instance ids; 0 is ground, and uncertain buildings have negative ids.
+
+    Raises:
+        InputError: The file is missing or cannot be mapped.
+    """
+    return _map(path)
+
+
+def _map(path: Path) -> np.memmap:
+    try:
+        return tifffile.memmap(path, mode="r")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be mapped into memory ({error}); delete it if it exists, and run `snakemake tiles`"
+        ) from error
+
+
+def is_image(source: "DatasetReader") -> bool:
+    """Tell whether an open raster has the layout of a prepared image."""
+    return source.count == len(IMAGE.bands) and source.dtypes[0] == IMAGE.dtype
+
+
+def read_height_m(source: "DatasetReader") -> np.ndarray:
+    """Read the heights of an open prepared image.
+
+    Returns:
+        (H, W) float32, metres above ground, NaN where unknown.
+    """
+    return height_in_metres(source.read(HEIGHT_BAND))
+
+
+def read_unknown_height(source: "DatasetReader") -> np.ndarray:
+    """Read where an open prepared image has no height: (H, W) bool."""
+    return source.read(HEIGHT_BAND) == NODATA
+
+
+def height_in_metres(band: np.ndarray) -> np.ndarray:
+    """Convert the height band of a prepared image to metres.
+
+    Args:
+        band: (H, W) int16, centimetres above ground.
+
+    Returns:
+        (H, W) float32, metres above ground, NaN where unknown.
+    """
+    return np.where(band == NODATA, np.float32(np.nan), band.astype(np.float32) / CM_PER_M)
 
 
 def pack(rgb: np.ndarray, rgb_valid: np.ndarray, height_m: np.ndarray) -> np.ndarray:
-    """Puts colours and height into one array.
+    """Combine colours and heights into the bands of a prepared image.
 
     Args:
         rgb: (3, H, W) uint8.
@@ -80,43 +140,8 @@ def pack(rgb: np.ndarray, rgb_valid: np.ndarray, height_m: np.ndarray) -> np.nda
     Returns:
         (4, H, W) int16: R, G, B, height in cm; NODATA where unknown.
     """
-    image = np.empty((4, *rgb_valid.shape), np.int16)
+    image = np.empty((len(IMAGE.bands), *rgb_valid.shape), IMAGE.dtype)
     image[:3] = np.where(rgb_valid, rgb.astype(np.int16), np.int16(NODATA))
     height_cm = np.clip(np.rint(height_m * CM_PER_M), -HEIGHT_LIMIT_CM, HEIGHT_LIMIT_CM)
     image[3] = np.where(np.isnan(height_m), NODATA, np.nan_to_num(height_cm)).astype(np.int16)
     return image
-
-
-def height_of(band: np.ndarray) -> np.ndarray:
-    """Turns the height band of a prepared tile back into metres.
-
-    Args:
-        band: (H, W) int16, the fourth band.
-
-    Returns:
-        (H, W) float32, metres above ground, NaN where unknown.
-    """
-    return np.where(band == NODATA, np.float32(np.nan), band.astype(np.float32) / CM_PER_M)
-
-
-def signed_truth(gti: np.ndarray, gtl: np.ndarray | None) -> np.ndarray:
-    """Joins instance ids and classes: the id of a building is negative where it is uncertain.
-
-    Args:
-        gti: (H, W) of any integer type, instance ids, 0 is ground; negative ids (uncertain already) are kept.
-        gtl: (H, W) {2 ground, 6 building, 65 uncertain}, or None where nothing is uncertain.
-
-    Returns:
-        (H, W) int32. A building is uncertain as a whole where most of its pixels are.
-
-    Raises:
-        InputError: an id does not fit into 32 bits.
-    """
-    truth = in_32_bits("truth", gti)
-    if gtl is None:
-        return truth
-    ids, number = number_ids(truth.ravel())
-    total = np.bincount(number, minlength=len(ids))
-    uncertain = np.bincount(number[(gtl == GTL_UNCERTAIN).ravel()], minlength=len(ids))
-    signs = np.where((2 * uncertain > total) & (ids > 0), -1, 1)
-    return (ids * signs).astype(np.int32)[number].reshape(truth.shape)

@@ -1,4 +1,4 @@
-"""Rasters of building probability, from this pipeline or from elsewhere: found, read and checked."""
+"""Find, read and check rasters of building probability, from this pipeline or from elsewhere."""
 
 from pathlib import Path
 
@@ -6,113 +6,119 @@ import numpy as np
 
 from eaves.core.errors import InputError
 from eaves.raster import geotiff, grids
-from eaves.tiles.prepared import NODATA
+from eaves.raster.folders import TileRaster, find_rasters, unique_rasters
+from eaves.tiles import prepared
 
 STEPS = np.float32(2**16)
+"""Stored probabilities are multiples of 1 / STEPS."""
 
 
-def rounded(probability: np.ndarray) -> np.ndarray:
-    """Rounds to what is stored: multiples of 1/65536.
+def round_for_storage(probability: np.ndarray) -> np.ndarray:
+    """Round probabilities to multiples of 1/65536.
 
-    What is finer is noise to any threshold, but does not compress: it makes files five times as large.
+    Finer digits make no difference to a threshold, but do not compress: files would be five times as large.
 
     Args:
-        probability: any shape, floating point, 0..1.
+        probability: Any shape, floating point, 0..1.
 
     Returns:
-        The same shape, float32, 0..1; off by 1/131072 at most.
+        The same shape, float32, 0..1, with a rounding error of at most 1/131072.
     """
     return np.rint(probability.astype(np.float32) * STEPS) / STEPS
 
 
-def find(places: list[Path]) -> list[Path]:
-    """Finds the GeoTIFFs among files and in folders, sorted by name.
+def find_files(places: list[Path]) -> list[Path]:
+    """Find the GeoTIFFs among files and folders.
 
     Args:
-        places: files, taken as they are, and folders, of which *.tif and *.tiff are taken.
+        places: Files, which are taken as they are, and folders, of which all GeoTIFFs are taken.
+
+    Returns:
+        The files, sorted by name.
 
     Raises:
-        InputError: one line per fault: a place that is not there, a folder without GeoTIFFs, two files of one name.
+        InputError: A place is missing, a folder has no GeoTIFFs, or two files have one name; one line for each error.
     """
-    found: dict[str, Path] = {}
-    faults = []
+    rasters: list[TileRaster] = []
+    errors = []
     for place in places:
-        inside = [place]
         if place.is_dir():
-            inside = sorted(path for path in place.iterdir() if path.suffix.lower() in (".tif", ".tiff"))
+            inside = find_rasters(place, [""], recursive=False)
             if not inside:
-                faults.append(f"{place}: no *.tif in this folder: nothing to do")
-        elif not place.exists():
-            faults.append(f"{place}: no such file or folder")
-        for path in inside:
-            other = found.setdefault(path.stem, path)
-            if other != path:
-                faults.append(f"{path}: two files for tile {path.stem}, the other is {other}; rename or remove one")
-    if faults:
-        raise InputError("\n".join(faults))
-    return [found[tile] for tile in sorted(found)]
+                errors.append(f"{place}: no *.tif in this folder; name the folder or the files of the probabilities")
+            rasters += inside
+        elif place.exists():
+            rasters.append(TileRaster(place.stem, "", place))
+        else:
+            errors.append(f"{place}: no such file or folder")
+    unique, duplicates = unique_rasters(rasters, key=lambda raster: raster.tile)
+    if errors or duplicates:
+        raise InputError("\n".join(errors + duplicates))
+    return [unique[tile].path for tile in sorted(unique)]
 
 
 def read(path: Path, scale: float | None = None) -> np.ndarray:
-    """Reads a probability.
+    """Read the probability of building from a file.
 
     Args:
-        path: a GeoTIFF of one band.
-        scale: the value that means certainly a building, e.g. 255; None: the file holds floating point, 0..1.
+        path: A GeoTIFF of one band.
+        scale: The value that stands for probability 1, e.g. 255; None for floating point, 0..1.
 
     Returns:
-        (H, W) floating point, 0..1; 0 where the file declares that it has no data.
+        (H, W) floating point, 0..1; 0 at the file's nodata.
 
     Raises:
-        InputError: the file has several bands, integers without a scale, or values outside 0..1.
+        InputError: The file has several bands, integers without a scale, or values outside 0..1.
     """
     with geotiff.open_raster(path) as dataset:
         if dataset.count != 1:
-            raise InputError(f"{path}: {dataset.count} bands, but a probability has one; extract it, e.g. rio stack")
+            raise InputError(
+                f"{path}: {dataset.count} bands, but a probability has one; extract it, e.g. with rio stack"
+            )
         kind = np.dtype(dataset.dtypes[0])
         if scale is None and kind.kind != "f":
             raise InputError(
-                f"{path}: values of type {kind}, not floating point; say which of them means 1, e.g. --scale 255"
+                f"{path}: values of type {kind}, not floating point; give the value that means 1, e.g. --scale 255"
             )
         probability = dataset.read(1)
-        known = None if dataset.nodata is None else dataset.read_masks(1) > 0
+        valid = None if dataset.nodata is None else dataset.read_masks(1) > 0
     if scale is not None:
         probability = probability.astype(np.float32) / np.float32(scale)
-    if known is not None:
-        probability = np.where(known, probability, probability.dtype.type(0))
+    if valid is not None:
+        probability = np.where(valid, probability, probability.dtype.type(0))
     if not (probability.min() >= 0 and probability.max() <= 1):  # NaN fails both comparisons
-        unknown = int(np.isnan(probability).sum())
-        if unknown:
+        n_nan = int(np.isnan(probability).sum())
+        if n_nan:
             raise InputError(
-                f"{path}: {unknown} pixels are NaN, but the file does not declare this as nodata; "
+                f"{path}: {n_nan} pixels are NaN, but the file does not declare NaN as nodata; "
                 f"declare it, e.g. rio edit-info --nodata nan {path}"
             )
         raise InputError(
             f"{path}: values from {probability.min():g} to {probability.max():g}, but a probability is within 0..1; "
-            "say which value means 1, e.g. --scale 255, or give probabilities, not logits"
+            "give the value that means 1, e.g. --scale 255, or probabilities instead of logits"
         )
     return probability
 
 
 def read_on_tile(path: Path, tiles: Path, scale: float | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Reads the probability of a prepared tile; where no height is known there is no building.
+    """Read the probability of a prepared tile, with no buildings where the height is unknown.
 
     Args:
-        path: `<tile>.tif`.
-        tiles: the folder of `<tile>_image.tif`.
-        scale: as for `read`.
+        path: The probability, `<tile>.tif`.
+        tiles: The folder of the prepared tile.
+        scale: As for `read`.
 
     Returns:
-        probability: (H, W) floating point, 0..1; 0 where no height is known.
-        unknown: (H, W) bool, where no height is known.
+        probability: (H, W) floating point, 0..1; 0 where the height is unknown.
+        unknown: (H, W) bool, True where the height is unknown.
 
     Raises:
-        InputError: as `read`, and where the two are not on one grid.
+        InputError: As `read`, or the two rasters are not on one grid.
     """
-    image = tiles / f"{path.stem}_image.tif"
+    image = prepared.image_path(tiles, path.stem)
     probability = read(path, scale)
     with geotiff.open_raster(image) as dataset:
         if not grids.same_grid(dataset, geotiff.grid(path)):
             raise InputError(f"{path}: not on the grid of {image} (another size, CRS or place); predict the tile again")
-        unknown = dataset.read(4) == NODATA
+        unknown = prepared.read_unknown_height(dataset)
     return np.where(unknown, probability.dtype.type(0), probability), unknown

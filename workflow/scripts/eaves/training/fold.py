@@ -18,6 +18,7 @@ from eaves.core.files import atomic_write
 from eaves.core.tables import read_table
 from eaves.models.files import read_model, save_model
 from eaves.models.network import add_height_channel, build, load_model
+from eaves.provenance.records import Done
 from eaves.tiles.crops import Tile, open_tile
 from eaves.tiles.generated import is_generated
 from eaves.training import checkpoints, fold_cache, micro_batch
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def train_fold(
     stage: str, script: Path, arguments: argparse.Namespace, settings: dict[str, Any], phases: list[Phase]
-) -> None:
+) -> Done:
     """Train a fold and write its model and history, or restore both from the cache; resume from a checkpoint.
 
     Args:
@@ -68,11 +69,21 @@ def train_fold(
         settings: the blocks of the configuration named in `BLOCKS`, and the stage's own.
         phases: the phases to train.
 
+    Returns:
+        What was read and written. The tiles are not among it: folds.csv holds their hashes.
+
     Raises:
         InputError: the table of folds, a tile or the warm-up is missing or damaged, or training failed.
     """
     gpus = devices.select_devices(arguments.gpus)
     launch(gpus, _train_in_process, stage, script, arguments, settings, phases)
+    start = arguments.encoder if stage == "warmup" else arguments.warmup
+    return Done(
+        inputs=[arguments.folds, *([start] if start else [])],
+        outputs=[arguments.output, arguments.history],
+        # A fold from the cache was trained by another process, perhaps on another device.
+        made_with=environment.of_model(arguments.output),
+    )
 
 
 def _train_in_process(

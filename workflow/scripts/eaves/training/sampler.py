@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eaves.tiles.crops import Tile, cut, grid_corners, random_corner
+from eaves.tiles.crops import Tile, cut_crop, grid_corners, random_corner
 from eaves.training import augment
 
 
@@ -71,7 +71,7 @@ class Sampler:
             height, width = tile.truth.shape
             top = random_corner(generator, height, crop_px, border_px)
             left = random_corner(generator, width, crop_px, border_px)
-            image, truth = cut(tile, top, left, crop_px)
+            image, truth = cut_crop(tile, top, left, crop_px)
             images.append(image)
             truths.append(truth)
             draws.append(augment.draw(generator, self.augmentation))
@@ -92,7 +92,7 @@ def validation_batches(tiles: list[Tile], crop_px: int, size: int) -> list[list[
 
 def cut_crops(crops: list[tuple[Tile, int, int]], crop_px: int) -> Batch:
     """Cut crops at the given positions (tile, top, left), without augmentation."""
-    pairs = [cut(tile, top, left, crop_px) for tile, top, left in crops]
+    pairs = [cut_crop(tile, top, left, crop_px) for tile, top, left in crops]
     images, truths = (_stack(arrays) for arrays in zip(*pairs, strict=True))
     return Batch(images, truths, [], [tile.name for tile, _, _ in crops])
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
-from eaves.labels.ids import MAX_ID, in_32_bits
+from eaves.labels.ids import MAX_ID, as_int32
 
 OUT_OF_MAP = "OOM-MASK:"
 MAX_PX = 2**30
@@ -156,7 +156,7 @@ def _encode(tile: str, labels: np.ndarray, out_of_map: np.ndarray | None = None)
         )
     if labels.ndim != 2 or labels.size == 0 or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"tile {tile}: labels are {labels.shape} {labels.dtype}, but must be (H, W) integers")
-    labels = in_32_bits(f"tile {tile}", labels)
+    labels = as_int32(f"tile {tile}", labels)
     height, width = labels.shape
     hidden = ""
     if out_of_map is not None and out_of_map.any():

@@ -12,7 +12,7 @@ from eaves.core.cli import LOG
 from eaves.core.errors import InputError, WriteError
 from eaves.core.files import sync
 from eaves.core.meter import Meter
-from eaves.core.write_errors import in_words, refusal
+from eaves.core.write_errors import format_bytes, write_error
 from eaves.urban3d import checksums
 from eaves.urban3d.object_store import ConnectionBrokenError, Item, Store
 
@@ -71,8 +71,8 @@ def check_space(transfers: Sequence[Transfer], folder: Path) -> None:
     free = shutil.disk_usage(existing).free
     if needed > free:
         raise InputError(
-            f"{folder}: the download needs {in_words(needed)}, but only {in_words(free)} are free there; free "
-            f"{in_words(needed - free)}, choose another folder with --to, or fewer tiles with --include or --limit"
+            f"{folder}: the download needs {format_bytes(needed)}, but only {format_bytes(free)} are free there; free "
+            f"{format_bytes(needed - free)}, choose another folder with --to, or fewer tiles with --include or --limit"
         )
 
 
@@ -159,7 +159,7 @@ def _fetch_one(transfer: Transfer, store: Store, meter: Meter, stop: threading.E
             meter.add(-item.size)
     except OSError as error:
         missing = item.size - (part.stat().st_size if part.exists() else 0)
-        raise WriteError(f"{refusal(path, error, missing)}: the download resumes from here") from error
+        raise WriteError(f"{write_error(path, error, missing)}: the download resumes from here") from error
     raise DamagedError(f"{path}: the downloaded file does not match the store's checksum; run this again")
 
 

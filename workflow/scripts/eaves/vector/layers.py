@@ -1,4 +1,4 @@
-"""Finds the rasters that describe a tile's buildings by their names, checks that they fit together, and reads them."""
+"""Find the rasters that describe a tile's buildings, check that they match, and read them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,24 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 
 from eaves.core.errors import InputError
 from eaves.labels.files import check_layout, read_ids
 from eaves.raster import geotiff
-from eaves.raster.grids import on_the_grid, same_grid
-from eaves.tiles.discovery import raster_name, rasters_in
-from eaves.tiles.prepared import height_of, known
-
-PREPARED_BANDS = 4
+from eaves.raster.folders import TileRaster, find_rasters, unique_rasters
+from eaves.raster.grids import open_on_grid, same_grid
+from eaves.tiles import prepared
+from eaves.tiles.heights import valid_mask
+from eaves.tiles.names import RAW_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Layers:
-    """The files of one tile. What is None was not asked for.
+    """The files of one tile; None for those not asked for.
 
-    labels: instance ids. heights: metres above ground, or a prepared tile with centimetres in its fourth band.
-    probabilities: of building, 0..1. ground: elevation of the bare ground, metres, on any grid.
+    Attributes:
+        labels: Instance ids.
+        heights: Metres above ground, or a prepared image.
+        probabilities: Probability of building, 0..1.
+        ground: Elevation of the bare ground, metres, on any grid.
     """
 
     labels: Path
@@ -31,86 +33,103 @@ class Layers:
     probabilities: Path | None = None
     ground: Path | None = None
 
+    def present(self) -> list[Path]:
+        """List the files that are there, in a fixed order."""
+        return [path for path in (self.labels, self.heights, self.probabilities, self.ground) if path is not None]
 
-def find(
+
+def find_layers(
     labels: Path, heights: Path | None, probabilities: Path | None, ground: Path | None, wanted: list[str] | None
 ) -> dict[str, Layers]:
-    """Finds the tiles in a folder of labels, and what else is known of each.
+    """Find the tiles in a folder of labels, and the other rasters of each tile.
 
     Args:
-        labels: folder of `<tile>.tif`, or `<tile>_GTI.tif` among a tile's other files.
-        heights: folder of `<tile>.tif` in metres above ground, or of prepared tiles, `<tile>_image.tif`; or None.
-        probabilities: folder of `<tile>.tif`; or None.
-        ground: folder of `<tile>_DTM.tif` or `<tile>.tif`; or None. Like the two before, with the folders below it.
-        wanted: names of tiles, None for all that have labels.
+        labels: Folder of `<tile>.tif` or `<tile>_GTI.tif`, not searched recursively.
+        heights: Folder of `<tile>.tif`, metres above ground, or of prepared images; or None.
+        probabilities: Folder of `<tile>.tif`; or None.
+        ground: Folder of `<tile>_DTM.tif` or `<tile>.tif`; or None. This and the previous two are searched recursively.
+        wanted: Names of the tiles; None for all that have labels.
 
     Returns:
         The files of each tile, sorted by the tile's name.
 
     Raises:
-        InputError: one line per fault: a folder or file that is not there.
+        InputError: Folders or files are missing, or there are two files for a tile; one line for each error.
     """
     folders = [folder for folder in (labels, heights, probabilities, ground) if folder is not None]
     if missing := [f"{folder}: no such folder" for folder in folders if not folder.is_dir()]:
         raise InputError("\n".join(missing))
-    there: dict[str, Path] = {}
-    for path in sorted(labels.iterdir()):
-        name, kind = raster_name(path)
-        if name is not None and kind in (None, "GTI") and path.is_file() and not path.name.startswith("."):
-            if name in there:
-                raise InputError(f"{path}: two files with labels of {name}, the other is {there[name]}; remove one")
-            there[name] = path
-    tiles = sorted(there) if wanted is None else sorted(wanted)
+    found, errors = unique_rasters(
+        find_rasters(labels, ["_GTI", ""], reserved=RAW_SUFFIXES, recursive=False), lambda raster: raster.tile
+    )
+    if errors:
+        raise InputError("\n".join(errors))
+    tiles = sorted(found) if wanted is None else sorted(wanted)
     if not tiles:
-        raise InputError(f"{labels}: no labels there; it should hold <tile>.tif or <tile>_GTI.tif")
+        raise InputError(f"{labels}: no labels in this folder; provide <tile>.tif or <tile>_GTI.tif")
 
-    faults = [f"{labels / tile}.tif: no such file; outlines are drawn of labels" for tile in tiles if tile not in there]
-    known_layers: dict[str, dict[str, Path]] = {}
-    spellings = Counter(tile.lower() for tile in tiles)
-    for option, folder, names in (
-        ("heights", heights, ("{}_image", "{}")),
-        ("probabilities", probabilities, ("{}",)),
-        ("ground", ground, ("{}_DTM", "{}")),
+    errors = [
+        f"{labels / tile}.tif: no such file; it should hold the tile's labels" for tile in tiles if tile not in found
+    ]
+    others: dict[str, dict[str, Path]] = {tile: {} for tile in tiles}
+    for option, folder, suffixes in (
+        ("heights", heights, ("_image", "")),
+        ("probabilities", probabilities, ("",)),
+        ("ground", ground, ("_DTM", "")),
     ):
-        found = rasters_in(folder) if folder is not None else {}
-        for tile in tiles if folder is not None else ():
-            raster = _raster_of(tile, found, names, alone=spellings[tile.lower()] == 1)
-            if raster is not None:
-                known_layers.setdefault(tile, {})[option] = raster
+        if folder is None:
+            continue
+        matches, more_errors = _match(tiles, find_rasters(folder, suffixes), suffixes)
+        errors += more_errors
+        for tile in tiles:
+            if tile in matches:
+                others[tile][option] = matches[tile]
             else:
-                wish = " or ".join(f"{name.format(tile)}.tif" for name in names)
-                faults.append(f"{folder}: no {wish} for the labels of {tile}; add it, or leave out --{option}")
-    if faults:
-        raise InputError("\n".join(faults))
-    return {tile: Layers(there[tile], **known_layers.get(tile, {})) for tile in tiles}
+                names = " or ".join(f"{tile}{suffix}.tif" for suffix in suffixes)
+                errors.append(f"{folder}: no {names} for the labels of {tile}; add it, or omit --{option}")
+    if errors:
+        raise InputError("\n".join(errors))
+    return {tile: Layers(found[tile].path, **others[tile]) for tile in tiles}
 
 
-def _raster_of(tile: str, found: dict[str, list[Path]], names: tuple[str, ...], alone: bool) -> Path | None:
-    """Choose a tile's raster of one kind.
+def _match(tiles: list[str], rasters: list[TileRaster], suffixes: tuple[str, ...]) -> tuple[dict[str, Path], list[str]]:
+    """Match rasters to tiles by name, ignoring case where only one tile and one spelling in files come into question.
 
     Args:
-        tile: its name.
-        found: as `rasters_in` gives them.
-        names: what the file may be called, patterns with the tile's name left out; the first that is there is taken.
-        alone: no other tile's name differs in case alone; then a file's may.
-    """
-    for pattern in names:
-        candidates = found.get(pattern.format(tile).lower(), [])
-        if own := [path for path in candidates if path.stem.startswith(tile)]:
-            return own[0]
-        if alone and len({path.stem for path in candidates}) == 1:
-            return candidates[0]
-    return None
-
-
-def check(layers: Layers) -> dict[str, Any]:
-    """Checks that the labels are whole numbers and that what goes with them lies on their grid.
+        tiles: Names of the tiles.
+        rasters: The rasters.
+        suffixes: What may follow a tile's name; the first that exists is used.
 
     Returns:
-        The labels' grid, as `eaves.raster.geotiff.grid` gives it.
+        The raster of each tile that has one, and an error message for each tile that has two of the same name.
+    """
+    candidates: dict[tuple[str, str], list[TileRaster]] = {}
+    for raster in rasters:
+        candidates.setdefault((raster.tile.lower(), raster.suffix), []).append(raster)
+    spellings = Counter(tile.lower() for tile in tiles)
+    matches: dict[str, Path] = {}
+    errors: list[str] = []
+    for tile in tiles:
+        for suffix in suffixes:
+            same = candidates.get((tile.lower(), suffix), [])
+            own = [raster for raster in same if raster.tile == tile]
+            if not own and spellings[tile.lower()] == 1 and len({raster.tile for raster in same}) == 1:
+                own = same
+            if own:
+                errors += unique_rasters(own, lambda raster: raster.tile)[1]
+                matches[tile] = own[0].path
+                break
+    return matches, errors
+
+
+def check_layers(layers: Layers) -> dict[str, Any]:
+    """Check that the labels are integers, and that heights and probabilities are on their grid.
+
+    Returns:
+        The grid of the labels, as `eaves.raster.geotiff.grid` returns it.
 
     Raises:
-        InputError: one line that names the file.
+        InputError: A file cannot be used; the line names it.
     """
     with geotiff.open_raster(layers.labels) as source:
         check_layout(source, layers.labels)
@@ -121,52 +140,50 @@ def check(layers: Layers) -> dict[str, Any]:
                 if not same_grid(source, grid):
                     raise InputError(
                         f"{path}: {source.width} x {source.height} px, not on the grid of {layers.labels} "
-                        f"({grid['width']} x {grid['height']} px) or in another CRS or place; warp it to that grid"
+                        f"({grid['width']} x {grid['height']} px) or in another CRS or place; resample it to that grid"
                     )
-                if source.count != 1 and not (path == layers.heights and _is_prepared(source)):
-                    raise InputError(f"{path}: {source.count} bands; one is needed, of heights or of probabilities")
+                if source.count != 1 and not (path == layers.heights and prepared.is_image(source)):
+                    raise InputError(
+                        f"{path}: {source.count} bands, but one is needed; extract it, e.g. with rio stack"
+                    )
     return grid
 
 
 def read_labels(layers: Layers) -> np.ndarray:
-    """Read the instance ids, (H, W) int32; the file's nodata counts as ground."""
+    """Read the instance ids, (H, W) int32; 0 is ground, including the file's nodata."""
     with geotiff.open_raster(layers.labels) as source:
         return read_ids(source, layers.labels)
 
 
 def read_heights(layers: Layers) -> np.ndarray | None:
-    """Reads metres above ground, (H, W) float32, NaN where unknown."""
+    """Read the heights, metres above ground, (H, W) float32, NaN where unknown."""
     if layers.heights is None:
         return None
     with geotiff.open_raster(layers.heights) as source:
-        if _is_prepared(source):
-            return height_of(source.read(PREPARED_BANDS))
+        if prepared.is_image(source):
+            return prepared.read_height_m(source)
         return _metres(source.read(1), source.nodata)
 
 
 def read_probability(layers: Layers) -> np.ndarray | None:
-    """Reads the probability of building, (H, W)."""
+    """Read the probability of building, (H, W) as stored."""
     return None if layers.probabilities is None else geotiff.read(layers.probabilities)
 
 
 def read_ground(layers: Layers, grid: dict[str, Any]) -> np.ndarray | None:
-    """Reads the elevation of the ground in metres on a grid, (H, W) float32, NaN where unknown.
+    """Read the elevation of the ground on a grid, metres, (H, W) float32, NaN where unknown.
 
     Raises:
-        InputError: the file cannot be read, or does not overlap the grid.
+        InputError: The file cannot be read, or does not overlap the grid.
     """
     if layers.ground is None:
         return None
     with geotiff.open_raster(layers.ground) as source:
         if same_grid(source, grid):
             return _metres(source.read(1), source.nodata)
-    with on_the_grid(layers.ground, grid, layers.labels) as source:
+    with open_on_grid(layers.ground, grid, layers.labels) as source:
         return _metres(source.read(1), source.nodata)
 
 
-def _is_prepared(source: rasterio.DatasetReader) -> bool:
-    return source.count == PREPARED_BANDS and source.dtypes[0] == "int16"
-
-
 def _metres(heights: np.ndarray, nodata: float | None) -> np.ndarray:
-    return np.where(known(heights, nodata), heights, np.nan).astype(np.float32)
+    return np.where(valid_mask(heights, nodata), heights, np.nan).astype(np.float32)

@@ -8,7 +8,7 @@ import pyproj
 import shapely
 
 from eaves.labels.ids import check_ids, number_ids
-from eaves.labels.run_lengths import Runs, concatenated_ranges, find_runs
+from eaves.labels.run_lengths import Runs, concatenate_ranges, find_runs
 from eaves.vector.attributes import attributes
 from eaves.vector.rings import trace_rings
 from eaves.walls.regularize import regularize
@@ -94,7 +94,7 @@ def _trace_buildings(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     piece_of_ring = runs.piece[run_of_ring]
     by_piece = np.argsort(piece_of_ring, kind="stable")  # stable, so that the outer ring remains the first of its piece
     n_corners = np.diff(offsets)[by_piece]
-    corners = corners[concatenated_ranges(offsets[:-1][by_piece], n_corners)]
+    corners = corners[concatenate_ranges(offsets[:-1][by_piece], n_corners)]
     n_rings = np.bincount(piece_of_ring, minlength=runs.n_pieces)
     pieces = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON,
@@ -111,7 +111,7 @@ def _trace_buildings(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _number_pieces(runs: Runs, shape: tuple[int, int]) -> np.ndarray:
     """Return a raster of the pieces' numbers, from 1: (H, W) int32, 0 is ground."""
     pieces = np.zeros(shape, np.int32)
-    pixels = concatenated_ranges(runs.row.astype(np.int64) * shape[1] + runs.start, runs.length)
+    pixels = concatenate_ranges(runs.row.astype(np.int64) * shape[1] + runs.start, runs.length)
     pieces.ravel()[pixels] = np.repeat(runs.piece + 1, runs.length)
     return pieces
 

@@ -8,7 +8,7 @@ from typing import Any
 import geopandas
 
 from eaves.core.errors import InputError
-from eaves.core.files import writing
+from eaves.core.files import explain_write_errors
 from eaves.vector.formats import cityjson, geojson, geopackage, geoparquet
 from eaves.vector.formats.common import Write
 
@@ -48,7 +48,7 @@ def _name_in_errors(path: Path, made: AbstractContextManager[Write]) -> Iterator
     with made as write:
 
         def write_named(frame: geopandas.GeoDataFrame) -> None:
-            with writing(path, alone=False):
+            with explain_write_errors(path, only_writing=False):
                 write(frame)
 
         yield write_named

@@ -11,7 +11,7 @@ import geopandas
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from eaves.core.files import atomic_write, check, probe, writing
+from eaves.core.files import atomic_write, check_readback, explain_write_errors, probe_write
 from eaves.vector.formats.common import Write, distinct_crs
 
 # A GeoPackage stores its date; a fixed date makes files of equal results identical.
@@ -44,13 +44,13 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
                         promote_to_multi=True,
                     )
                 except (DataLayerError, DataSourceError):  # often without the reason
-                    with writing(path):
-                        probe(temporary, INDEXED * sum(map(len, frame.geometry.to_wkb())))
+                    with explain_write_errors(path):
+                        probe_write(temporary, INDEXED * sum(map(len, frame.geometry.to_wkb())))
                     raise
             rows[layer] += len(frame)
 
         yield write
-        check(path, all(_reads(temporary, layer, number) for layer, number in rows.items()))
+        check_readback(path, all(_reads(temporary, layer, number) for layer, number in rows.items()))
 
 
 def _reads(path: Path, layer: str, rows: int) -> bool:

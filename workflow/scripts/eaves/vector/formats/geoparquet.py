@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pyproj
 import shapely
 
-from eaves.core.files import atomic_write, check
+from eaves.core.files import atomic_write, check_readback
 from eaves.vector.formats.common import LONGITUDE_LATITUDE, Write, distinct_crs, reproject, to_pyproj
 
 GROUP_BYTES = 1 << 23
@@ -70,7 +70,7 @@ def open_writer(path: Path, grids: dict[str, dict[str, Any]]) -> Iterator[Write]
             flush()
             about = _metadata(system, sorted(kinds), bounds)
             parquet.add_key_value_metadata({"geo": json.dumps(about, sort_keys=True)})
-        check(path, pq.read_metadata(temporary).num_rows == rows)
+        check_readback(path, pq.read_metadata(temporary).num_rows == rows)
 
 
 def _table(frame: geopandas.GeoDataFrame, geometry: np.ndarray, boxes: np.ndarray) -> pa.Table:
