@@ -18,7 +18,8 @@ from eaves.models.folder import find_models
 from eaves.tiles import discovery, generated
 from eaves.tiles.batches import assign_batches
 from eaves.training import fold_cache
-from eaves.workflow import code_hash, linked_inputs, main_process, stale_lock
+from eaves.core import code_hash
+from eaves.workflow import linked_inputs, main_process, stale_lock
 from eaves.workflow.job_environment import shell_prefix
 
 # Whether results are in an object store, so that jobs get copies of their inputs.

@@ -15,10 +15,10 @@ from eaves.compute.distributed import ProcessGroup, launch
 from eaves.core import cli, environment
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.core.tables import read_table
 from eaves.models.files import read_model, save_model
 from eaves.models.network import add_height_channel, build, load_model
-from eaves.provenance.records import Done
 from eaves.tiles.crops import Tile, open_tile
 from eaves.tiles.generated import is_generated
 from eaves.training import checkpoints, fold_cache, micro_batch
