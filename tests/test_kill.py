@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch._dynamo  # noqa: F401  the optimizer imports it, which takes seconds; forked processes inherit it
 from test_training import network, resume, run_of
 
 from eaves.compute import devices
