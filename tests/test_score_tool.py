@@ -186,7 +186,7 @@ SHIFTED = GRID["transform"] @ Affine.translation(0.3, 0)
             r"solution/a.tif: 1 band\(s\) of float32, but ids must be one band of integers",
         ),
         (np.stack([LABELS, LABELS]), {}, r"solution/a.tif: 2 band\(s\) of int32"),
-        (-LABELS, {}, r"solution/a.tif: the id -1 is negative; only truth may be uncertain"),
+        (-LABELS, {}, r"solution/a.tif: the id -1 is negative, but only truth may be uncertain"),
     ],
 )
 def test_a_solution_at_fault_is_named(tmp_path, solution, profile, said):
@@ -268,7 +268,7 @@ def test_folders_and_files_at_fault_are_named(tiles, tmp_path, option, name, sai
 def test_two_files_for_a_tile_are_told(tmp_path):
     write_raster(tmp_path / "a.tif", LABELS)
     write_raster(tmp_path / "deeper" / "a.TIF", LABELS)
-    with pytest.raises(InputError, match=r"deeper/a.TIF: two files for tile a, the other is \S+/a.tif; remove one"):
+    with pytest.raises(InputError, match=r"deeper/a.TIF: two files for tile a, the other is \S+/a.tif; remove or rename one"):
         Pairs(tmp_path, tmp_path)
 
 
