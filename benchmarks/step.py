@@ -50,12 +50,12 @@ def make_tiles(folder: Path, count: int, size: int) -> list[Tile]:
 
 
 class Ready(Trainer):
-    """Takes steps on inputs that lie on the device, whatever batch it is given."""
+    """A trainer whose inputs are already on the device, whatever batch it is given."""
 
     ready: dict[int, tuple[torch.Tensor, ...]]
 
     def prepare_batch(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """Give the inputs for a batch of this size."""
+        """Return prepared inputs for a batch of this size."""
         return self.ready[len(batch.tiles)]
 
 

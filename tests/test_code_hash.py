@@ -3,7 +3,7 @@
 import pytest
 from toy import SCRIPTS
 
-from eaves.workflow import code_hash
+from eaves.core import code_hash
 
 SCRIPT = '''"""Does a thing."""
 import math as m

@@ -8,12 +8,11 @@ import pytest
 import yaml
 from toy import CONFIG, PROJECT_ROOT, SCRIPTS, merged
 
-from eaves.core import config
+from eaves.core import code_hash, config
 from eaves.core.config import reference
 from eaves.core.config.blocks import Config
 from eaves.core.config.validation import allowed, full_type, model_in
 from eaves.core.errors import InputError
-from eaves.workflow import code_hash
 
 RECIPES = sorted((PROJECT_ROOT / "workflow" / "recipes").glob("*.yaml"))
 

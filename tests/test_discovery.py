@@ -73,7 +73,7 @@ def test_a_new_tile_disturbs_its_own_batch_alone_until_there_are_twice_as_many()
 
 
 def test_planned_tiles_are_named_before_they_are_there(tmp_path):
-    planned = generated.planned_files(tmp_path, "test", 5)
+    planned = generated.plan_tiles(tmp_path, "test", 5)
     assert list(planned) == sorted(planned)
     assert len(planned) == 5
     assert all(len(files.present()) == 5 for files in planned.values())

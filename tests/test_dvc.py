@@ -15,8 +15,8 @@ from dvc_house import SETTINGS, TEST, TRAIN, House, jobs
 from object_store import BUCKET
 from toy import PROJECT_ROOT
 
-from eaves.provenance import records
-from eaves.provenance.records import job_of
+from eaves.core import records
+from eaves.core.records import job_of
 
 pytestmark = pytest.mark.dvc
 

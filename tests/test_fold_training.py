@@ -36,7 +36,7 @@ def job(tmp_path, monkeypatch):
         settings = merged(CONFIG, OVERLAY, {"sample": {**SMALL, **sample}})
         results = tmp_path / "results"
         arguments = argparse.Namespace(
-            **{"fold": 0, "folds": tmp_path / "folds.csv", "tiles": tmp_path, "encoder": None, "fold_cache": cache},
+            **{"fold": 0, "folds": tmp_path / "folds.csv", "tiles_dir": tmp_path, "encoder": None, "fold_cache": cache},
             **{"output": results / "fold-0.safetensors", "history": results / "fold-0.csv", "tensorboard_dir": None},
             **{"checkpoint": results / "fold-0.pt", "checkpoint_minutes": 0, "checkpoint_steps": None},
             threads=threads,

@@ -148,7 +148,7 @@ def test_a_limit_of_files_sizes_is_told(tmp_path, name):
         with files_of_at_most(limit), pytest.raises(WriteError) as told:
             WRITERS[name](path)
         assert re.fullmatch(
-            rf"{path}: cannot be written: files of this process may have .* \(ulimit -f\).*", str(told.value)
+            rf"{path}: cannot be written: files of this process are limited to .* \(ulimit -f\).*", str(told.value)
         )
         assert not list(path.parent.iterdir())
     WRITERS[name](path)
@@ -235,7 +235,7 @@ def test_a_disk_that_breaks_under_gdal_is_told(tmp_path, monkeypatch):
 
     def close(file):
         if not file.closed and file.writable():
-            file._faults.append(OSError(errno.EIO, "Input/output error"))
+            file._errors.append(OSError(errno.EIO, "Input/output error"))
         io.FileIO.close(file)
 
     monkeypatch.setattr(geotiff._Output, "close", close)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -208,3 +209,28 @@ def test_several_gpus_are_selected_or_their_lack_is_an_error(monkeypatch, caplog
     assert devices.select_devices(2) == [torch.device("cuda", 0), torch.device("cuda", 1)]
     with pytest.raises(InputError, match="3 GPUs are configured, but only 2 are available"):
         devices.select_devices(3)
+
+
+def test_locking_within_one_process(machine, monkeypatch, tmp_path, caplog):
+    """The same as in processes of their own, whose lines no coverage counts once they are killed."""
+    caplog.set_level("INFO", logger="eaves")
+    for name in gpu_lock.SHARED_GPU_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    monkeypatch.setattr(gpu_lock, "_held", [])
+    monkeypatch.setattr(gpu_lock, "time", SimpleNamespace(sleep=lambda seconds: gpu_lock._held[0].release()))
+    with pytest.raises(InputError, match="5 GPUs are configured, but only 4 are available"):
+        gpu_lock.lock_gpus(5, tmp_path / "locks")
+    assert gpu_lock.lock_gpus(3, tmp_path / "locks") == ["GPU-0", "GPU-1", "GPU-2"]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-0,GPU-1,GPU-2"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    assert gpu_lock.lock_gpus(2, tmp_path / "locks") == ["GPU-0", "GPU-3"]
+    assert "waiting for 2 of 4 GPUs" in caplog.text
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    assert gpu_lock.lock_gpus(1, tmp_path / "file") == []
+    assert "no GPU is locked" in caplog.text
+    for lock in gpu_lock._held:
+        lock.release()

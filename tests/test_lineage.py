@@ -9,9 +9,9 @@ import rasterio
 import yaml
 from toy import CONFIG, OVERLAY, PROJECT_ROOT, SCRIPTS, ToyRun, merged, run, run_script, snakemake
 
-from eaves.provenance import records
+from eaves.core import records
+from eaves.core.records import job_of
 from eaves.provenance.graph import Lineage
-from eaves.provenance.records import job_of
 from eaves.provenance.render import _kind, render
 from eaves.provenance.verify import check
 

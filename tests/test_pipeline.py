@@ -474,7 +474,7 @@ def training(toy: ToyRun, folder: Path) -> list[str]:
     given = {
         "fold": 0,
         "folds": results / "folds" / "folds.csv",
-        "tiles": results / "tiles",
+        "tiles-dir": results / "tiles",
         "warmup": results / "warmups" / "fold-0.safetensors",
         "output": folder / "fold-0.safetensors",
         "history": folder / "fold-0.csv",

@@ -9,13 +9,12 @@ import pytest
 import torch
 from toy import PROJECT_ROOT, SCRIPTS, run_script
 
-from eaves.core import environment
+from eaves.core import environment, records
 from eaves.core.errors import InputError
+from eaves.core.records import Done
 from eaves.models.files import save_model
-from eaves.provenance import records
 from eaves.provenance.collect import FORMAT, collect
 from eaves.provenance.graph import Lineage
-from eaves.provenance.records import Done
 from eaves.provenance.verify import check
 
 FOLDER = Path("results/records")

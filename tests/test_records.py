@@ -10,11 +10,10 @@ import torch
 from toy import SCRIPTS, run
 
 from eaves.compute import devices
-from eaves.core import cli, environment
+from eaves.core import cli, environment, records
+from eaves.core.code_hash import code_hash
 from eaves.core.errors import InputError
-from eaves.provenance import records
-from eaves.provenance.records import Done
-from eaves.workflow.code_hash import code_hash
+from eaves.core.records import Done
 
 RECORD = Path("results/records/scores/score.json")
 SETTINGS = json.dumps({"score": {"rules": "final"}})

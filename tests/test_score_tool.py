@@ -268,7 +268,9 @@ def test_folders_and_files_at_fault_are_named(tiles, tmp_path, option, name, sai
 def test_two_files_for_a_tile_are_told(tmp_path):
     write_raster(tmp_path / "a.tif", LABELS)
     write_raster(tmp_path / "deeper" / "a.TIF", LABELS)
-    with pytest.raises(InputError, match=r"deeper/a.TIF: two files for tile a, the other is \S+/a.tif; remove or rename one"):
+    with pytest.raises(
+        InputError, match=r"deeper/a.TIF: two files for tile a, the other is \S+/a.tif; remove or rename one"
+    ):
         Pairs(tmp_path, tmp_path)
 
 

@@ -18,7 +18,8 @@ from eaves.models.folder import find_models
 from eaves.tiles import discovery, generated
 from eaves.tiles.batches import assign_batches
 from eaves.training import fold_cache
-from eaves.workflow import code_hash, linked_inputs, main_process, stale_lock
+from eaves.core import code_hash
+from eaves.workflow import linked_inputs, main_process, stale_lock
 from eaves.workflow.job_environment import shell_prefix
 
 # Whether results are in an object store, so that jobs get copies of their inputs.
@@ -61,7 +62,7 @@ def raw_folder(set_name):
 def tiles_of(set_name):
     """Return the raw files of each tile of a set, `train` or `test`: generated ones, or those in the user's folder."""
     if config["scenes"]:
-        return generated.planned_files(raw_folder(set_name), set_name, config["scenes"][set_name])
+        return generated.plan_tiles(raw_folder(set_name), set_name, config["scenes"][set_name])
     return discovery.find_tiles(raw_folder(set_name), truth_needed=set_name == "train")
 
 

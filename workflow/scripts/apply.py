@@ -34,16 +34,18 @@ SUMMARY = Path(__file__).with_name("summary.py")
 def main(arguments: argparse.Namespace) -> None:
     """Check the arguments, run Snakemake in the folder, and summarize the results, even if some jobs failed."""
     out = arguments.out or APPLIED / absolute(arguments.tiles_dir).name
-    given = config.from_command_line(pairs(arguments.config))
-    if named := sorted({"models", "tiles", "scenes"} & set(given)):
-        raise InputError(f"--config {named[0]}: give models and tiles with --models and --tiles-dir, not as settings")
-    of = {"models": relative_to(out, arguments.models), "tiles": {"test": relative_to(out, arguments.tiles_dir)}}
-    config.load([], config.merge(given, of))
+    overrides = config.from_command_line(split_settings(arguments.config))
+    if reserved := sorted({"models", "tiles", "scenes"} & set(overrides)):
+        raise InputError(
+            f"--config {reserved[0]}: give models and tiles with --models and --tiles-dir, not as settings"
+        )
+    origin = {"models": relative_to(out, arguments.models), "tiles": {"test": relative_to(out, arguments.tiles_dir)}}
+    config.load([], config.merge(overrides, origin))
     find_models(arguments.models)
     discovery.find_tiles(arguments.tiles_dir, truth_needed=False)
-    check_folder(out, of)
+    check_folder(out, origin)
     with atomic_write(out / SETTINGS) as temporary:
-        temporary.write_text(yaml.safe_dump(config.merge(given, of), allow_unicode=True))
+        temporary.write_text(yaml.safe_dump(config.merge(overrides, origin), allow_unicode=True))
 
     command = ["-m", "snakemake", "--snakefile", config.ROOT / "Snakefile", "--directory", out]
     command += ["--cores", arguments.cores, "--configfile", out / SETTINGS, *arguments.snakemake]
@@ -55,14 +57,14 @@ def main(arguments: argparse.Namespace) -> None:
     sys.exit(status)
 
 
-def pairs(given: list[str]) -> list[str]:
+def split_settings(texts: list[str]) -> list[str]:
     """Split strings of several settings at the blanks before each KEY=.
 
     Example:
-        >>> pairs(["outline.formats=[gpkg, geojson] separate.low=0.4", "run.keep_predictions=false"])
+        >>> split_settings(["outline.formats=[gpkg, geojson] separate.low=0.4", "run.keep_predictions=false"])
         ['outline.formats=[gpkg, geojson]', 'separate.low=0.4', 'run.keep_predictions=false']
     """
-    return [pair for text in given for pair in re.split(r"\s+(?=[\w.]+=)", text.strip()) if pair]
+    return [pair for text in texts for pair in re.split(r"\s+(?=[\w.]+=)", text.strip()) if pair]
 
 
 def absolute(path: Path) -> Path:
@@ -75,7 +77,7 @@ def relative_to(folder: Path, path: Path) -> str:
     return os.path.relpath(absolute(path), folder.resolve())
 
 
-def check_folder(out: Path, of: dict[str, Any]) -> None:
+def check_folder(out: Path, origin: dict[str, Any]) -> None:
     """Check that a folder is new or holds results of the same tiles and models.
 
     Raises:
@@ -91,10 +93,10 @@ def check_folder(out: Path, of: dict[str, Any]) -> None:
                 f"{out}: contains something other than an application's results; choose another folder (OUT=...)"
             )
         return
-    there = yaml.safe_load((out / SETTINGS).read_text())
+    recorded = yaml.safe_load((out / SETTINGS).read_text())
     for name, theirs, ours in (
-        ("tiles", there["tiles"]["test"], of["tiles"]["test"]),
-        ("models", there["models"], of["models"]),
+        ("tiles", recorded["tiles"]["test"], origin["tiles"]["test"]),
+        ("models", recorded["models"], origin["models"]),
     ):
         if theirs != ours:
             raise InputError(

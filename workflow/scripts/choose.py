@@ -14,10 +14,10 @@ from typing import Any
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.core.tables import read_table
 from eaves.plots import overview
 from eaves.plots.thresholds import draw
-from eaves.provenance.records import Done
 from eaves.separation.grid_search import COUNTS
 from eaves.separation.selection import choose, cross_validate, f_scores, mean_over_tiles, read_counts
 from eaves.separation.thresholds import Thresholds, combinations

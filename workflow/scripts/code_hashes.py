@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from eaves.core import cli
+from eaves.core.code_hash import code_hash
 from eaves.core.files import atomic_write
-from eaves.workflow.code_hash import code_hash
 
 
 def main(arguments: argparse.Namespace) -> None:

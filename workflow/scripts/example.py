@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
     for path in OVERLAYS:
         recipe = config.merge(recipe, config.read_file(path))
     scenes = recipe.pop("scenes")
-    planned = {name: list(generated.planned_files(arguments.data, name, scenes[name])) for name in ("train", "test")}
+    planned = {name: list(generated.plan_tiles(arguments.data, name, scenes[name])) for name in ("train", "test")}
     for name, tiles in planned.items():
         check_no_others(arguments.data / name, set(tiles))
     for name, tiles in planned.items():

@@ -8,9 +8,9 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli, config
+from eaves.core.records import Done
 from eaves.models.files import save_model
 from eaves.models.network import build
-from eaves.provenance.records import Done
 
 from torch import nn
 

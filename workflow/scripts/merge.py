@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from eaves.core import cli
-from eaves.provenance.records import Done
+from eaves.core.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import probabilities
 

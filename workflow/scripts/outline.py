@@ -22,8 +22,8 @@ from pathlib import Path
 
 from eaves.core import cli, config
 from eaves.core.errors import InputError
+from eaves.core.records import Done
 from eaves.core.tables import read_table
-from eaves.provenance.records import Done
 from eaves.vector import formats, layers
 from eaves.vector.polygonize import outlines
 

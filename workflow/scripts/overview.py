@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli
+from eaves.core.records import Done
 from eaves.plots import overview
-from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import prepared
 

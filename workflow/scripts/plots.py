@@ -10,8 +10,8 @@ from pathlib import Path
 
 from eaves.core import cli
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.core.tables import read_table
-from eaves.provenance.records import Done
 
 import pandas as pd
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from eaves.compute import devices
 from eaves.core import cli, config
 from eaves.core.meter import Meter
+from eaves.core.records import Done
 from eaves.core.tables import read_table
 from eaves.models.inference import count_windows, predict_strips
 from eaves.models.network import load_model
-from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import prepared, probabilities
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from eaves.core import cli, config
 from eaves.core.errors import InputError, WriteError
 from eaves.core.files import atomic_write
-from eaves.provenance.records import Done
+from eaves.core.records import Done
 from eaves.tiles import prepared
 from eaves.tiles.discovery import TileFiles
 from eaves.tiles.names import name_error

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from eaves.core import cli
 from eaves.core.files import atomic_write
+from eaves.core.records import working_folder
 from eaves.provenance.collect import FORMAT, collect
-from eaves.provenance.records import working_folder
 
 
 def main(arguments: argparse.Namespace) -> None:

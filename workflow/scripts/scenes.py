@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli, config
-from eaves.provenance.records import Done
+from eaves.core.records import Done
 from eaves.tiles import generated
 from eaves.tiles.generate import generate
 

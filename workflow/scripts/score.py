@@ -22,12 +22,12 @@ from typing import Any
 
 from eaves.core import cli, config
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.core.tables import read_table
 from eaves.metrics import tables
 from eaves.metrics.challenge import challenge_rules, match_overlaps, score_overlaps
 from eaves.metrics.inputs import Pairs
 from eaves.metrics.measure import measure_tile
-from eaves.provenance.records import Done
 from eaves.separation.thresholds import resolve_thresholds
 from eaves.tiles.folds import group_of
 

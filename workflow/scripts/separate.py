@@ -16,7 +16,7 @@ from typing import Any
 from eaves.core import cli, config
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
-from eaves.provenance.records import Done
+from eaves.core.records import Done
 from eaves.raster import geotiff
 from eaves.separation.thresholds import Thresholds, resolve_thresholds
 from eaves.separation.watershed import separate

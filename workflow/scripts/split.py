@@ -6,8 +6,8 @@ from pathlib import Path
 
 from eaves.core import cli, config
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.core.tables import read_table
-from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.tiles import prepared
 from eaves.tiles.folds import assign

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli
+from eaves.core.records import Done
 from eaves.core.tables import read_table
 from eaves.labels.files import read_ids
-from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.urban3d import text_format
 

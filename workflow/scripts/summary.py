@@ -36,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not (results / OUTLINES).exists():
         raise InputError(f"{results / OUTLINES}: missing: the run did not get this far; see the errors above")
     print()
-    print(f"{'found':<{WIDTH}}{count_buildings(results)}")
+    print(f"{'found':<{WIDTH}}{describe_buildings(results)}")
     figures = read_scores(results / "scores" / "scores.json")
     scored = [group for group in GROUPS if figures.get(group, {}).get("tiles")]
     for group in scored:
@@ -44,17 +44,17 @@ def main(arguments: argparse.Namespace) -> None:
             print(line)
     if not scored:
         print(f"{'scores':<{WIDTH}}none: the tiles have no truth")
-    for name, (place, about) in PLACES.items():
+    for name, (relative_path, hint) in PLACES.items():
         if name == "scores" and not scored:
             continue
-        path = results / place
-        status = f"  ({about})" if about else ""
-        print(f"{name:<{WIDTH}}{path}{status if path.exists() else ' is missing: see the errors above'}")
+        path = results / relative_path
+        suffix = f"  ({hint})" if hint else ""
+        print(f"{name:<{WIDTH}}{path}{suffix if path.exists() else ' is missing: see the errors above'}")
     for note in notes(arguments.models) if arguments.models else []:
         print(f"{'note':<{WIDTH}}{note}")
 
 
-def count_buildings(results: Path) -> str:
+def describe_buildings(results: Path) -> str:
     """Describe how many buildings were outlined on how many tiles, and their total area."""
     path = results / OUTLINES
     layers = [name for name, _ in pyogrio.list_layers(path)]
@@ -63,8 +63,8 @@ def count_buildings(results: Path) -> str:
     tiles = pd.read_csv(results / "tiles" / "tiles.csv", usecols=["set"])["set"].eq("test").sum()
     if not len(area_m2):
         return f"no building on {tiles} tiles"
-    counted = f"{len(area_m2):,} buildings on {tiles} tiles"
-    return counted if area_m2.isna().any() else f"{counted}, {area_m2.sum():,.0f} m² together"
+    text = f"{len(area_m2):,} buildings on {tiles} tiles"
+    return text if area_m2.isna().any() else f"{text}, {area_m2.sum():,.0f} m² together"
 
 
 def read_scores(path: Path) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from eaves.core import cli, config
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.labels.overlaps import TruthSide
 from eaves.metrics.challenge import challenge_rules
-from eaves.provenance.records import Done
 from eaves.raster import geotiff
 from eaves.separation.grid_search import COUNTS, count_outcomes
 from eaves.separation.thresholds import Thresholds, combinations
@@ -39,7 +39,9 @@ def main(arguments: argparse.Namespace) -> Done:
             table.to_csv(temporary, mode="a", header=number == 0, index=False)
     cli.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
     tiles = [
-        part(arguments.tiles_dir, path.stem) for path in found for part in (prepared.image_path, prepared.truth_path)
+        path_of(arguments.tiles_dir, path.stem)
+        for path in found
+        for path_of in (prepared.image_path, prepared.truth_path)
     ]
     return Done(inputs=[*found, *tiles], outputs=[arguments.output])
 

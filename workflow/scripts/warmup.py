@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from eaves.core import cli, config
-from eaves.provenance.records import Done
+from eaves.core.records import Done
 from eaves.training.fold import BLOCKS, add_arguments, train_fold
 from eaves.training.job import Phase
 

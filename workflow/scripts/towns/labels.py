@@ -14,7 +14,7 @@ SLIVER_PX = 40
 
 
 def relabel(truth: np.ndarray) -> np.ndarray:
-    """Give every connected region an id of its own, consecutive in order of first appearance.
+    """Assign an id to every connected region, consecutive in order of first appearance.
 
     Args:
         truth: (H, W) int32, any ids, negative where uncertain.

@@ -1,1 +1,1 @@
-"""Foundations of all other packages: configuration, command line, atomic files, errors, compiled loops."""
+"""Foundations of all other packages: configuration, command line, atomic files, job records, code hashes, errors."""

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from eaves import IN_RUN
+from eaves.core import records
 from eaves.core.errors import InputError
 from eaves.core.files import explain_write_errors
 from eaves.core.meter import Meter
+from eaves.core.records import Done
 from eaves.core.write_errors import find_os_error
-from eaves.provenance import records
-from eaves.provenance.records import Done
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")

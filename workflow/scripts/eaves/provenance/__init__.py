@@ -1,1 +1,1 @@
-"""What made each result: recorded, collected, verified and shown."""
+"""The lineage of results: collected from the records of jobs, verified and shown."""

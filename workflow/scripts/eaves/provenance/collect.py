@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eaves.core import environment
+from eaves.core import environment, records
 from eaves.core.errors import InputError
-from eaves.provenance import records
 
 FORMAT = 2  # of provenance.json
 MODEL = ".safetensors"

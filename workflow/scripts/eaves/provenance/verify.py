@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from eaves.core import code_hash
+from eaves.core.records import sha256_of
 from eaves.provenance.graph import Lineage
-from eaves.provenance.records import sha256_of
-from eaves.workflow import code_hash
 
 _SHOWN_DIGITS = 12  # of a hash, in what a person reads
 

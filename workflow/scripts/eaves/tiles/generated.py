@@ -10,8 +10,8 @@ TOWNS = ("suburb", "oldtown", "commercial")
 """Keys of `towns.TOWNS`, in the order in which generated tiles use them; a tile's name begins with its town."""
 
 
-def planned_files(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
-    """Return the raw files that generated tiles will have, by tile.
+def plan_tiles(folder: Path, set_name: str, count: int) -> dict[str, TileFiles]:
+    """Return the names and future raw files of generated tiles.
 
     Args:
         folder: Folder that the files will be written to.

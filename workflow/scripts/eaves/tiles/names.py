@@ -31,7 +31,8 @@ def name_error(tile: str) -> str | None:
             "'_'; rename it"
         )
     if _LIKE_A_FILE.fullmatch(tile):
-        return f"a tile cannot be called {tile}, which looks like the name of a file of tile {tile.rpartition('_')[0]}; rename it"
+        other = tile.rpartition("_")[0]
+        return f"a tile cannot be called {tile}, which looks like the name of a file of tile {other}; rename it"
     if (size := len(tile.encode())) > MAX_NAME_BYTES:
         return f"a tile's name has at most {MAX_NAME_BYTES} bytes, and this one has {size}; rename it"
     return None

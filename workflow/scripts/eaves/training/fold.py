@@ -15,10 +15,10 @@ from eaves.compute.distributed import ProcessGroup, launch
 from eaves.core import cli, environment
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write
+from eaves.core.records import Done
 from eaves.core.tables import read_table
 from eaves.models.files import read_model, save_model
 from eaves.models.network import add_height_channel, build, load_model
-from eaves.provenance.records import Done
 from eaves.tiles.crops import Tile, open_tile
 from eaves.tiles.generated import is_generated
 from eaves.training import checkpoints, fold_cache, micro_batch
@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-minutes", type=float, default=10, help="minutes between checkpoints (default: 10)"
     )
     parser.add_argument(
-        "--checkpoint-steps", type=int, help="also write a checkpoint every so many steps (default: by minutes only)"
+        "--checkpoint-steps",
+        type=int,
+        default=0,
+        help="also write a checkpoint every so many steps (default: 0, by time only)",
     )
     parser.add_argument(
         "--fold-cache",
@@ -138,12 +141,12 @@ def _train_in_process(
         fold_cache.store(arguments.fold_cache, job_identity, files)
 
 
-def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
+def load_tiles(folds_file: Path, tiles_dir: Path, fold: int) -> tuple[list[Tile], list[Tile]]:
     """Open a fold's prepared tiles as memory maps.
 
     Args:
         folds_file: folds.csv.
-        tiles: folder of the prepared tiles.
+        tiles_dir: folder of the prepared tiles.
         fold: the fold to hold out.
 
     Returns:
@@ -158,7 +161,7 @@ def load_tiles(folds_file: Path, tiles: Path, fold: int) -> tuple[list[Tile], li
         raise InputError(f"{folds_file}: cannot be read ({error}); make it with `snakemake folds`") from error
     if fold not in set(table["fold"]):
         raise InputError(f"{folds_file}: no fold {fold}; the folds are {sorted(set(table['fold']))}")
-    opened = {name: open_tile(tiles, name) for name in table["tile"]}
+    opened = {name: open_tile(tiles_dir, name) for name in table["tile"]}
     held_out = set(table.loc[table["fold"] == fold, "tile"])
     return [opened[name] for name in opened if name not in held_out], [opened[name] for name in sorted(held_out)]
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from eaves.compute import devices
 from eaves.core import environment
-from eaves.workflow.code_hash import code_hash
+from eaves.core.code_hash import code_hash
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy")  # whose versions can affect the weights
 

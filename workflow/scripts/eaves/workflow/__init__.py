@@ -1,1 +1,1 @@
-"""Support for Snakemake itself: code hashes, stale locks, messages and interrupts."""
+"""Support for Snakemake itself: its messages and interrupts, stale locks, linked inputs, the environment of jobs."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from eaves.core import environment
+from eaves.core.code_hash import code_hash
 from eaves.core.errors import InputError
 from eaves.core.files import atomic_write, file_sha256
-from eaves.workflow.code_hash import code_hash
 
 FORMAT = 1  # of a record
 FOLDER = "results/records/"
