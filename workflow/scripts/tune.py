@@ -39,9 +39,7 @@ def main(arguments: argparse.Namespace) -> Done:
             table.to_csv(temporary, mode="a", header=number == 0, index=False)
     cli.LOG.info("tried %d combinations on %d tiles", len(searched), len(found))
     tiles = [
-        path_of(arguments.tiles_dir, path.stem)
-        for path in found
-        for path_of in (prepared.image_path, prepared.truth_path)
+        part(arguments.tiles_dir, path.stem) for path in found for part in (prepared.image_path, prepared.truth_path)
     ]
     return Done(inputs=[*found, *tiles], outputs=[arguments.output])
 
