@@ -90,8 +90,8 @@ def check_no_training_here():
     """
     if Path("results/folds/folds.csv").exists():
         raise InputError(
-            "results: holds the results of a training run, which applying models would overwrite; apply them in another "
-            "folder: make apply MODELS=... TILES=..., or snakemake --directory elsewhere"
+            "results: holds the results of a training run, which applying models would overwrite; apply them in "
+            "another folder: make apply MODELS=... TILES=..., or snakemake --directory elsewhere"
         )
 
 
@@ -169,8 +169,8 @@ def truths(tiles):
 def for_training():
     """Return what stands for the training tiles in training: the tables of their batches, which hold their hashes.
 
-    With an object store, the tiles themselves are included, because a job gets copies of its inputs only. Otherwise they
-    are not: each training job would list all tiles, which takes half of the planning time.
+    With an object store, the tiles themselves are included, because a job gets copies of its inputs only. Otherwise
+    they are not: each training job would list all tiles, which takes half of the planning time.
     """
     tables = [f"results/tiles/batches/{batch}.csv" for batch in batches_of("train")]
     return tables + IN_STORE * (images(NAMES["train"]) + truths(NAMES["train"]))
@@ -232,7 +232,7 @@ def common_folder_of(name):
 
 
 def fold_number(wildcards):
-    """Return the fold that a training job holds out; as a param, it also tells folds apart in Snakemake's cache."""
+    """Return the fold that a training job holds out; a param, so that the jobs of two folds differ in their params, too."""
     return int(wildcards.fold)
 
 
@@ -280,8 +280,8 @@ def end_run_with_faults():
 def share_of_cores(wildcards):
     """Return the threads of a job that runs a network, 1 to 8, such that all folds can run at once.
 
-    On few cores, several single-threaded jobs at once finish sooner than one after the other with all cores. On a cluster
-    the number is fixed, because the job itself evaluates it again and sees other cores than the submitting process.
+    On few cores, several single-threaded jobs at once finish sooner than one after the other with all cores. On a
+    cluster the number is fixed, because the job itself evaluates it again and sees other cores than the submitting process.
     """
     if workflow.non_local_exec or workflow.remote_exec:
         return CLUSTER_THREADS

@@ -29,7 +29,8 @@ for _batch, _members in BATCHES.items():
             tiles=_members,
             code=code("merge.py"),
         shell:
-            'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q}) --log {log:q} --record {output.record:q} --code {params.code}'
+            'python "$SCRIPTS"/merge.py --predictions {params.folders:q} --folder $(dirname {output.tiles[0]:q})'
+            " --log {log:q} --record {output.record:q} --code {params.code}"
             " --tile-names {params.tiles:q}"
 
 

@@ -32,7 +32,8 @@ for _batch, _members in batches_of("test").items():
                 code=code("predict.py"),
             shell:
                 'python "$SCRIPTS"/predict.py --models {input.model:q} --folder $(dirname {output.tiles[0]:q})'
-                " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code} {input.images:q}"
+                " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q}"
+                " --code {params.code} {input.images:q}"
 
 
 if not config["models"]:
@@ -61,8 +62,10 @@ if not config["models"]:
                 settings=settings("predict"),
                 code=code("predict.py"),
             shell:
-                'python "$SCRIPTS"/predict.py --models {input.models:q} --folds {input.folds:q} --folder $(dirname {output.tiles[0]:q})'
-                " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q} --code {params.code} {input.images:q}"
+                'python "$SCRIPTS"/predict.py --models {input.models:q} --folds {input.folds:q}'
+                " --folder $(dirname {output.tiles[0]:q})"
+                " --settings {params.settings:q} --threads {threads} --log {log:q} --record {output.record:q}"
+                " --code {params.code} {input.images:q}"
 
 
 rule predictions:

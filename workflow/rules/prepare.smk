@@ -33,8 +33,10 @@ for _batch, _members in BATCHES.items():
             settings=settings("prepare"),
             code=code("prepare.py"),
         shell:
-            'python "$SCRIPTS"/prepare.py --files {params.files:q} --set {params.set} --folder $(dirname {output.images[0]:q})'
-            " --table {output.table:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}"
+            'python "$SCRIPTS"/prepare.py --files {params.files:q} --set {params.set}'
+            " --folder $(dirname {output.images[0]:q})"
+            " --table {output.table:q} --settings {params.settings:q} --log {log:q} --record {output.record:q}"
+            " --code {params.code}"
 
 
 rule catalogue:
@@ -52,7 +54,8 @@ rule catalogue:
     params:
         code=code("catalogue.py"),
     shell:
-        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}'
+        'python "$SCRIPTS"/catalogue.py --output {output.table:q} --log {log:q} --record {output.record:q}'
+        " --code {params.code} {input.tables:q}"
 
 
 rule tiles:

@@ -30,7 +30,8 @@ rule overview:
         tiles=SHOWN,
         code=code("overview.py"),
     shell:
-        'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
+        'python "$SCRIPTS"/overview.py --output {output.picture:q} --buildings $(dirname {input.buildings[0]:q})'
+        " --tiles-dir $(dirname {input.images[0]:q})"
         " --log {log:q} --record {output.record:q} --code {params.code} {params.tiles:q}"
 
 
@@ -61,7 +62,8 @@ rule plots:
         code=code("plots.py"),
     shell:
         'python "$SCRIPTS"/plots.py --by-iou {input.by_iou:q} --curve {input.curve:q} --warmups {input.warmups:q}'
-        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q} --record {output.record:q} --code {params.code}"
+        " --models {input.models:q} --folder $(dirname {output.tables[0]:q}) --log {log:q} --record {output.record:q}"
+        " --code {params.code}"
 
 
 rule report:

@@ -43,9 +43,13 @@ rule score:
         code=code("score.py"),
     shell:
         'python "$SCRIPTS"/score.py --table {input.table:q} --truth {params.truth:q} --solution {params.solution:q}'
-        " --heights {params.heights:q} --confidence {params.confidence:q} --json {output.scores:q} --csv {output.tiles:q}"
-        " --groups-csv {output.groups:q} --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q} --by-size-csv {output.by_size:q}"
-        " --by-confidence-csv {output.by_confidence:q} --curve-csv {output.curve:q} --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q} --code {params.code}"
+        " --heights {params.heights:q} --confidence {params.confidence:q} --json {output.scores:q}"
+        " --csv {output.tiles:q}"
+        " --groups-csv {output.groups:q} --buildings-csv {output.buildings:q} --by-iou-csv {output.by_iou:q}"
+        " --by-size-csv {output.by_size:q}"
+        " --by-confidence-csv {output.by_confidence:q} --curve-csv {output.curve:q}"
+        " --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q}"
+        " --code {params.code}"
 
 
 rule scores:

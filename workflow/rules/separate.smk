@@ -40,8 +40,10 @@ for _batch, _members in BATCHES.items():
             thresholds=as_option("--thresholds", "thresholds"),
             code=code("separate.py"),
         shell:
-            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q}) --tiles-dir $(dirname {input.images[0]:q})'
-            " --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
+            'python "$SCRIPTS"/separate.py --folder $(dirname {output.tiles[0]:q})'
+            " --tiles-dir $(dirname {input.images[0]:q})"
+            " --settings {params.settings:q} {params.thresholds} --log {log:q} --record {output.record:q}"
+            " --code {params.code} {input.probabilities:q}"
 
 
 rule outline:
@@ -69,7 +71,8 @@ rule outline:
     shell:
         'python "$SCRIPTS"/outline.py --table {input.table:q} --labels $(dirname {input.buildings[0]:q})'
         " --probabilities $(dirname {input.probabilities[0]:q}) --heights $(dirname {input.images[0]:q})"
-        " --ground {params.ground:q} --settings {params.settings:q} --output {output.outlines:q} --log {log:q} --record {output.record:q} --code {params.code}"
+        " --ground {params.ground:q} --settings {params.settings:q} --output {output.outlines:q} --log {log:q}"
+        " --record {output.record:q} --code {params.code}"
 
 
 rule submission:
@@ -88,7 +91,8 @@ rule submission:
     params:
         code=code("submission.py"),
     shell:
-        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q}) --output {output.submission:q}'
+        'python "$SCRIPTS"/submission.py --table {input.table:q} --buildings $(dirname {input.buildings[0]:q})'
+        " --output {output.submission:q}"
         " --log {log:q} --record {output.record:q} --code {params.code}"
 
 

@@ -12,7 +12,7 @@ if not config["models"]:
             tables=expand("results/tiles/batches/{batch}.csv", batch=batches_of("train")),
             # All tiles, test tiles included, are checked before training starts; a change in them causes no rerun.
             checked=ancient("results/tiles/tiles.csv"),
-            # What training reads is listed here, once for all folds, because training itself depends on the table alone.
+            # What training reads is listed here, once for all folds: training itself depends on the table alone.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
             folds="results/folds/folds.csv",
@@ -26,7 +26,8 @@ if not config["models"]:
             settings=settings("split"),
             code=code("split.py"),
         shell:
-            'python "$SCRIPTS"/split.py --output {output.folds:q} --tiles-dir $(dirname {input.tiles[0]:q}) --settings {params.settings:q}'
+            'python "$SCRIPTS"/split.py --output {output.folds:q} --tiles-dir $(dirname {input.tiles[0]:q})'
+            " --settings {params.settings:q}"
             " --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
 
     rule folds:

@@ -44,7 +44,8 @@ if not config["models"]:
             " --checkpoint-minutes {resources.checkpoint_minutes} --checkpoint-steps {resources.checkpoint_steps}"
             " --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$FOLD_CACHE"'
-            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q}"
+            " --record {output.record:q} --code {params.code}"
 
     rule models:
         """Target: every fold's model."""

@@ -1,6 +1,6 @@
 """Tuning: a search for the separation thresholds that score best on the training tiles, out of fold.
 
-in:  results/probabilities/<tile>.tif and the prepared tile with its truth, of the training tiles; results/folds/folds.csv
+in:  of the training tiles, results/probabilities/<tile>.tif and the prepared tile with its truth; results/folds/folds.csv
 out: results/tuning/counts/<batch>.csv; results/tuning/surface.csv, surface.png, chosen.json
 
 Runs with `separate.thresholds: searched`, or on request: `snakemake tuning`. Test tiles play no part in it.
@@ -34,7 +34,8 @@ if not config["models"]:
                 code=code("tune.py"),
             shell:
                 'python "$SCRIPTS"/tune.py --tiles-dir $(dirname {input.images[0]:q}) --output {output.counts:q}'
-                " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.probabilities:q}"
+                " --settings {params.settings:q} --log {log:q} --record {output.record:q}"
+                " --code {params.code} {input.probabilities:q}"
 
     rule choose:
         """Choose the thresholds, cross-validate the choice, and plot the score against them."""
@@ -62,7 +63,8 @@ if not config["models"]:
             code=code("choose.py"),
         shell:
             'python "$SCRIPTS"/choose.py --folds {input.folds:q} --folder $(dirname {output.chosen:q})'
-            " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code} {input.tables:q}"
+            " --settings {params.settings:q} --log {log:q} --record {output.record:q}"
+            " --code {params.code} {input.tables:q}"
 
     rule tuning:
         """Target: the chosen thresholds, and the score as a function of the thresholds."""

@@ -27,7 +27,8 @@ if not config["models"]:
             code=code("fetch_encoder_weights.py"),
             folder=config["run"]["weights_folder"],
         shell:
-            'python "$SCRIPTS"/fetch_encoder_weights.py --output {output.encoder:q} --folder {params.folder:q} --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}'
+            'python "$SCRIPTS"/fetch_encoder_weights.py --output {output.encoder:q} --folder {params.folder:q}'
+            " --settings {params.settings:q} --log {log:q} --record {output.record:q} --code {params.code}"
 
     rule warmup:
         """Train one fold's network on RGB alone."""
@@ -68,7 +69,8 @@ if not config["models"]:
             " --tensorboard-dir {params.tensorboard:q}"
             ' --fold-cache "$FOLD_CACHE"'
             " --encoder {input.encoder:q}"
-            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q} --record {output.record:q} --code {params.code}"
+            " --settings {params.settings:q} --threads {threads} --gpus {resources.gpu} --log {log:q}"
+            " --record {output.record:q} --code {params.code}"
 
     rule weights:
         """Target: the encoder's initial weights."""
