@@ -232,7 +232,7 @@ def common_folder_of(name):
 
 
 def fold_number(wildcards):
-    """Return the fold that a training job holds out; a param, so that the jobs of two folds differ in their params, too."""
+    """Return the fold that a training job holds out; as a param, it tells the jobs of two folds apart."""
     return int(wildcards.fold)
 
 
