@@ -128,7 +128,7 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """Return the context for a forward pass: autocast in half precision, or a null context in fp32.
 
     Args:

@@ -56,7 +56,7 @@ class ProcessGroup:
         }
         return DistributedDataParallel(network, ids, gradient_as_bucket_view=True, **options)
 
-    def no_sync(self, network: nn.Module) -> AbstractContextManager:
+    def no_sync(self, network: nn.Module) -> AbstractContextManager[Any]:
         """Return a context in which gradients accumulate locally; the next backward pass outside it exchanges them."""
         return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
 

@@ -5,7 +5,7 @@ from typing import TypeVar, cast
 
 import numba
 
-F = TypeVar("F", bound=Callable)
+F = TypeVar("F", bound=Callable[..., object])
 
 
 def compiled(function: F) -> F:
