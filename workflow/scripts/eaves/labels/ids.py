@@ -57,7 +57,7 @@ def as_int32(name: str, ids: np.ndarray) -> np.ndarray:
 
 
 def number_ids(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number the distinct ids in ascending order, as np.unique does, but without sorting if their range is small.
+    """Assign numbers to the distinct ids, ascending as in np.unique, but without sorting if their range is small.
 
     Args:
         ids: (n,) integer.
