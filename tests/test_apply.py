@@ -80,7 +80,7 @@ def test_without_truth_it_ends_with_a_summary_and_results_of_its_own(toy_run, tm
     assert "scores                  none: the tiles have no truth" in said
     assert f"outlines                {out}/results/buildings/buildings.gpkg  (open it in QGIS)" in said
     assert said[-1].endswith(
-        "trained on generated towns: expect missed buildings and false ones on trees on real tiles"
+        "on real tiles, expect misses and trees taken for buildings"
     )
     assert content(toy_run.results) == trained
 
@@ -174,5 +174,5 @@ def test_models_are_not_applied_over_a_training_run(toy_run, tmp_path):
     file.write_text(yaml.safe_dump(SETTINGS | given))
     done = snakemake(toy_run.folder, "--configfile", file, overlay=None)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: results: a training run's results are here")
+    assert done.stderr.splitlines()[-1].startswith("error: results: holds the results of a training run")
     assert content(toy_run.results) == before

@@ -109,6 +109,6 @@ def test_settings_that_a_script_cannot_use_are_refused(tmp_path):
 @pytest.mark.parametrize("script", ["train.py", "score.py"])
 def test_the_description_of_a_key_is_no_part_of_a_scripts_code(script):
     """Otherwise a range that is widened would train all folds again."""
-    files = {file.name for file, _ in code_hash.reached(SCRIPTS / script)}
+    files = {file.name for file, _ in code_hash.reachable(SCRIPTS / script)}
     assert "loading.py" in files
     assert not files & {"blocks.py", "validation.py", "reference.py"}

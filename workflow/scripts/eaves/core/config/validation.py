@@ -80,8 +80,8 @@ def structural_faults(value: Any, place: str = "", depth: int = 0) -> list[str]:
         ][:MAX_DEPTH]
     if value is None or isinstance(value, str | bool | int | float):
         return []
-    kind = type(value).__name__
-    return [f"configuration: {place} is {_shown(value)}: a {kind} is not allowed; if text is meant, put it in quotes"]
+    kind = {"bytes": "binary data", "date": "a date", "datetime": "a time"}.get(type(value).__name__, "a YAML tag")
+    return [f"configuration: {place} is {_shown(value)}: {kind} is not allowed; if text is meant, put it in quotes"]
 
 
 def _lines(error: ValidationError, config: dict[str, Any], partial: bool) -> list[str]:
