@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> Done:
             temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
     used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "match_original")
     cli.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
-    images = [arguments.tiles_dir / f"{path.stem}_image.tif" for path in found] if arguments.tiles_dir else []
+    images = [prepared.image_path(arguments.tiles_dir, path.stem) for path in found] if arguments.tiles_dir else []
     tables = [path for path in (arguments.csv, arguments.json) if path]
     return Done(
         inputs=[*found, *images, *([arguments.thresholds] if arguments.thresholds else [])],
