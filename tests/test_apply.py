@@ -79,9 +79,7 @@ def test_without_truth_it_ends_with_a_summary_and_results_of_its_own(toy_run, tm
     assert f"found                   {len(outlines)} buildings on 2 tiles, {area_m2:,.0f} m² together" in said
     assert "scores                  none: the tiles have no truth" in said
     assert f"outlines                {out}/results/buildings/buildings.gpkg  (open it in QGIS)" in said
-    assert said[-1].endswith(
-        "on real tiles, expect misses and trees taken for buildings"
-    )
+    assert said[-1].endswith("on real tiles, expect misses and trees taken for buildings")
     assert content(toy_run.results) == trained
 
     # Again, nothing is done; other tiles and models are refused, and nothing changes.
