@@ -144,7 +144,7 @@ def faults(described, rows):
         blocks = {block for row in mine for block in row[4]} & SETTINGS.keys()
         stated = {key.split(".")[0] for key in given.get("config.yaml", set())}
         found += [f"{name}: forgets {block}" for block in sorted(blocks - stated)]
-        found += [f"{name}: does not read {block}" for block in sorted(stated - blocks - {"tiles", "outline"})]
+        found += [f"{name}: does not read {block}" for block in sorted(stated - blocks - {"tiles", "run", "outline"})]
     everywhere = [out for entries in outs.values() for out in entries]
     found += [f"{path}: an output of no stage" for path in sorted(made) if not below(path, everywhere)]
     return found
