@@ -52,7 +52,7 @@ pull: $(READY) ## get data, models and results from the DVC remote and mark them
 test: $(READY) ## run the tests, the slow ones excepted: at most five minutes on two cores
 	@$(PYTEST) -m "not slow"
 
-test-slow: $(READY) ## run the slow tests: DVC, clusters, interrupts, many kills (about 15 minutes on two cores)
+test-slow: $(READY) ## run the slow tests: DVC, clusters, interrupts, many kills (about 18 minutes on two cores)
 	@$(PYTEST) -m slow
 
 test-all: $(READY) ## run all tests
