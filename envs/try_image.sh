@@ -1,7 +1,7 @@
 #!/bin/sh
-# Run the Dockerfile's RUN steps and then a command in a fresh Debian made by debootstrap; no container engine is needed.
-# Usage, as root: envs/try_image.sh [command]. The default command is `make demo`. MIRROR and pip's and uv's settings are
-# passed on.
+# Run the Dockerfile's RUN steps and then a command in a fresh Debian made by debootstrap, without a container engine.
+# Usage, as root: envs/try_image.sh [command]. The default command is `make demo`. debootstrap uses the mirror MIRROR,
+# if set; the settings of pip and uv apply.
 set -eu
 cd "$(dirname "$0")/.."
 root=$(mktemp -d)
@@ -12,7 +12,7 @@ mkdir "$root/eaves"
 git ls-files -z | tar --null -T - -c | tar -x -C "$root/eaves"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-# Settings for reaching package mirrors; a container engine passes the same on.
+# Settings needed to reach package mirrors.
 for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/apt/sources.list /etc/apt/sources.list.d \
     /etc/ssl/certs /usr/local/share/ca-certificates; do
     test ! -e "$file" || { mkdir -p "$root$(dirname "$file")"; cp -rL "$file" "$root$(dirname "$file")/"; }

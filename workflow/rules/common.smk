@@ -11,7 +11,7 @@ from pathlib import Path
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
 
-# Planning creates millions of objects that stay; scanning them for garbage again and again takes a quarter of the time.
+# Planning creates millions of long-lived objects; scanning them for garbage repeatedly takes a quarter of its time.
 gc.set_threshold(10_000_000)
 
 from eaves.models.folder import find_models
@@ -25,7 +25,7 @@ from eaves.workflow.job_environment import shell_prefix
 # Whether results are in an object store, so that jobs get copies of their inputs.
 IN_STORE = workflow.storage_settings.default_storage_provider is not None
 DEPLOYMENT = workflow.deployment_settings.deployment_method
-# The environment of each rule's `conda:`. None without --sdm conda, where a change of the file must not rerun anything.
+# The environment of each rule's `conda:`. None without --sdm conda, so that a change of the file reruns nothing.
 CONDA_ENVIRONMENT = str(PROJECT_ROOT / "envs" / "environment.yaml") if DeploymentMethod.CONDA in DEPLOYMENT else None
 
 shell.prefix(
@@ -38,7 +38,7 @@ shell.prefix(
     )
 )
 linked_inputs.install()
-# Jobs' own Snakemake processes report as usual.
+# A Snakemake process that runs within a job keeps Snakemake's own messages.
 INTERRUPTS = main_process.install(logger) if workflow.is_main_process else None
 # Values given by --config arrive as text.
 config.update(configuration.merge(config, configuration.parse_text_values(workflow.config_settings.config)))
@@ -49,7 +49,7 @@ def plans_only():
     return workflow.output_settings.dryrun or not workflow.check_envvars
 
 
-# A run that was killed is taken up by the next one, without `snakemake --unlock`. Planning leaves the folder as it is.
+# After a run was killed, the next one resumes without `snakemake --unlock`. Planning does not touch the folder.
 if not plans_only():
     stale_lock.remove_if_stale(Path(".snakemake"))
 
@@ -109,7 +109,8 @@ try:
 except InputError as _error:
     refuse(_error)
 
-# Enough to cut the crops for one GPU (a thread cuts 1024 px in milliseconds), and a usual share of a node per GPU.
+# Enough to cut the crops for one GPU (a thread cuts a crop of 1024 px in milliseconds), and a usual number of cores per
+# GPU on a cluster's node.
 CLUSTER_THREADS = 4
 
 SETS = sorted(TILES, reverse=True)
@@ -131,7 +132,7 @@ def batches_of(set_name):
 
 
 def settings(*names):
-    """Return blocks of the configuration as JSON, for a rule's params: a change in these blocks alone reruns it.
+    """Return blocks of the configuration as JSON, for a rule's params: a change of other blocks reruns nothing.
 
     A name may also be that of one key in a block, e.g. `score.rules`. `separate.thresholds` is left out, because it
     decides which jobs there are, not what a job does.
@@ -167,10 +168,10 @@ def truths(tiles):
 
 
 def for_training():
-    """Return what stands for the training tiles in training: the tables of their batches, which hold their hashes.
+    """Return the inputs that represent the training tiles: the tables of their batches, which hold the tiles' hashes.
 
     With an object store, the tiles themselves are included, because a job gets copies of its inputs only. Otherwise
-    they are not: each training job would list all tiles, which takes half of the planning time.
+    they are left out, because listing all tiles in every training job takes half of the planning time.
     """
     tables = [f"results/tiles/batches/{batch}.csv" for batch in batches_of("train")]
     return tables + IN_STORE * (images(NAMES["train"]) + truths(NAMES["train"]))
@@ -264,13 +265,13 @@ def remove_checkpoints():
 
 
 def note_start():
-    """Note that jobs are about to start."""
+    """Tell the interrupt handler that jobs may be running from now on."""
     if INTERRUPTS:
         INTERRUPTS.running = True
 
 
 def end_run_with_faults():
-    """Say how to resume, after a run was stopped or jobs failed."""
+    """Print how to resume a run that was stopped or in which jobs failed."""
     if INTERRUPTS and INTERRUPTS.stopped:
         print("stopped: run the same command to resume", file=sys.stderr)
         sys.exit(main_process.INTERRUPTED)
@@ -281,7 +282,7 @@ def share_of_cores(wildcards):
     """Return the threads of a job that runs a network, 1 to 8, such that all folds can run at once.
 
     On few cores, several single-threaded jobs at once finish sooner than one after the other with all cores. On a
-    cluster the number is fixed, because the job itself evaluates it again and sees other cores than the submitting process.
+    cluster the number is fixed, because it is evaluated again within the job, where another number of cores is visible.
     """
     if workflow.non_local_exec or workflow.remote_exec:
         return CLUSTER_THREADS

@@ -1,6 +1,6 @@
-"""Mean merge: the folds' probabilities become one raster per tile.
+"""Mean over the folds: their predictions become one raster of probability per tile.
 
-in:  results/predictions/<fold>/<tile>.tif of a batch
+in:  results/predictions/fold-<k>/<tile>.tif of a batch; for training tiles results/predictions/out-of-fold/<tile>.tif
 out: results/probabilities/<tile>.tif
 """
 

@@ -5,7 +5,7 @@ out: results/predictions/fold-<k>/<tile>.tif, results/predictions/out-of-fold/<t
      temporary with run.keep_predictions: false
 """
 
-# With `models`, each model of that folder takes the place of a fold, in order of their names.
+# With `models: <folder>`, the models in the folder take the place of the folds, in the order of their names.
 for _batch, _members in batches_of("test").items():
     for _fold, _model in enumerate(MODELS):
 

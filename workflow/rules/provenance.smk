@@ -31,7 +31,7 @@ rule provenance:
     """Collect how each result was made: hashes of inputs, code, settings, packages, device."""
     input:
         records=[f"results/records/{name}.json" for name in RECORDS],
-        # No job made them: the packages and device of their training are in their own metadata.
+        # Models of another run, made by no job here; their metadata hold the packages and device of their training.
         given=MODELS if config["models"] else [],
     output:
         provenance="results/provenance.json",

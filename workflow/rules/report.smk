@@ -35,7 +35,7 @@ rule overview:
         " --log {log:q} --record {output.record:q} --code {params.code} {params.tiles:q}"
 
 
-# Given models come without losses.
+# Models of another run come without losses.
 HISTORIES = {
     stage: [] if config["models"] else [f"results/{stage}/fold-{fold}.csv" for fold in FOLDS]
     for stage in ("warmups", "models")
@@ -67,7 +67,7 @@ rule plots:
 
 
 rule report:
-    """Target: the picture, the tables for `dvc plots`, and the provenance record."""
+    """Target: the picture, the tables for `dvc plots`, and the provenance."""
     input:
         "results/overview.png",
         rules.plots.output,

@@ -1,7 +1,7 @@
 """Watershed: probabilities become single buildings; those of the test tiles become outlines and the submission.
 
-in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; the searched
-     thresholds, if configured; the raw DTM for outlines
+in:  results/probabilities/<tile>.tif and the prepared image (heights, nodata) of a batch; results/tuning/chosen.json
+     with `separate.thresholds: searched`; the raw DTM for outlines
 out: results/buildings/<tile>.tif; results/buildings/buildings.gpkg and other formats; results/submission.txt
 """
 

@@ -1,4 +1,4 @@
-"""The files of settings, read before Snakemake merges them: a faulty one is refused in one line."""
+"""Configuration files, checked before Snakemake merges them; a faulty one is refused in one line."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ def refuse(error):
     sys.exit(1)
 
 
-# Snakemake itself would merge duplicate keys without a word. It has read the files given by --configfile already.
+# Snakemake accepts duplicate keys silently. The files given by --configfile it has read already, so they exist.
 try:
     for _file in (PROJECT_ROOT / "config.yaml", *workflow.config_settings.configfiles):
         configuration.read_file(Path(_file))

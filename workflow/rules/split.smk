@@ -12,7 +12,7 @@ if not config["models"]:
             tables=expand("results/tiles/batches/{batch}.csv", batch=batches_of("train")),
             # All tiles, test tiles included, are checked before training starts; a change in them causes no rerun.
             checked=ancient("results/tiles/tiles.csv"),
-            # What training reads is listed here, once for all folds: training itself depends on the table alone.
+            # The tiles that training reads are listed here, once for all folds; training jobs list tables only.
             tiles=ancient(images(NAMES["train"]) + truths(NAMES["train"])),
         output:
             folds="results/folds/folds.csv",

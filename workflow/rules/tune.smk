@@ -1,9 +1,9 @@
 """Tuning: a search for the separation thresholds that score best on the training tiles, out of fold.
 
-in:  of the training tiles, results/probabilities/<tile>.tif and the prepared tile with its truth; results/folds/folds.csv
+in:  of the training tiles: results/probabilities/<tile>.tif, the prepared image and the truth; results/folds/folds.csv
 out: results/tuning/counts/<batch>.csv; results/tuning/surface.csv, surface.png, chosen.json
 
-Runs with `separate.thresholds: searched`, or on request: `snakemake tuning`. Test tiles play no part in it.
+Runs with `separate.thresholds: searched`, or on request: `snakemake tuning`. Test tiles are not used.
 """
 
 if not config["models"]:
