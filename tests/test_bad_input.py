@@ -241,7 +241,7 @@ def test_a_file_that_vanished_is_named(raw_tile):
         ),
         (
             {"separate": {"thresholds": "searched", "match_original": True}},
-            "separate.thresholds is searched: not together with separate.match_original",
+            "separate.thresholds is searched: this does not work with separate.match_original",
         ),
         (
             {"threshold_search": {"low": []}},

@@ -11,7 +11,7 @@ import shutil
 import pytest
 import rasterio
 import yaml
-from dvc_house import SETTINGS, TEST, TRAIN, House, jobs
+from dvc_project import SETTINGS, TEST, TRAIN, Project, jobs
 from object_store import BUCKET
 from toy import PROJECT_ROOT
 
@@ -29,22 +29,22 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def house(place):
+def project(place):
     """Snakemake alone has made everything, tuning included."""
-    made = House.built(place / "house", place / "folds")
+    made = Project.built(place / "project", place / "folds")
     made.snakemake("all", "tuning")
     return made
 
 
-def hashes(house):
+def hashes(project):
     """What DVC has noted of every output."""
-    lock = yaml.safe_load((house.folder / "dvc.lock").read_text())
+    lock = yaml.safe_load((project.folder / "dvc.lock").read_text())
     return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]}
 
 
-def edit_pixel(house, name):
+def edit_pixel(project, name):
     """Changes one pixel of a raw orthophoto; the file is one's own before (DVC may have made it a link)."""
-    path = house.folder / "data" / ("train" if name in TRAIN else "test") / f"{name}_RGB.tif"
+    path = project.folder / "data" / ("train" if name in TRAIN else "test") / f"{name}_RGB.tif"
     with rasterio.open(path) as dataset:
         profile, pixels = dataset.profile, dataset.read()
     pixels[0, 80, 80] ^= 255
@@ -53,28 +53,30 @@ def edit_pixel(house, name):
         out.write(pixels)
 
 
-def batch_of(house, tile):
+def batch_of(project, tile):
     (table,) = [
-        path.stem for path in (house.folder / "results/tiles/batches").glob("*.csv") if f"\n{tile}," in path.read_text()
+        path.stem
+        for path in (project.folder / "results/tiles/batches").glob("*.csv")
+        if f"\n{tile}," in path.read_text()
     ]
     return table
 
 
-def test_what_snakemake_has_made_dvc_only_takes_note_of(house):
-    said = house.dvc("repro")
+def test_what_snakemake_has_made_dvc_only_takes_note_of(project):
+    said = project.dvc("repro")
     assert jobs(said) == {}
-    assert said.count("Nothing to be done") == len(yaml.safe_load((house.folder / "dvc.yaml").read_text())["stages"])
-    assert UP_TO_DATE in house.dvc("status")
-    house.commit("Everything made")
-    again = house.dvc("repro")
+    assert said.count("Nothing to be done") == len(yaml.safe_load((project.folder / "dvc.yaml").read_text())["stages"])
+    assert UP_TO_DATE in project.dvc("status")
+    project.commit("Everything made")
+    again = project.dvc("repro")
     assert "Running stage" not in again
     assert UP_TO_DATE in again
 
 
-def test_dvc_yaml_agrees_with_the_dag(house):
+def test_dvc_yaml_agrees_with_the_dag(project):
     """And the same check finds faults that are put in."""
-    rows = dag(house)
-    described = yaml.safe_load((house.folder / "dvc.yaml").read_text())
+    rows = dag(project)
+    described = yaml.safe_load((project.folder / "dvc.yaml").read_text())
     assert faults(described, rows) == []
     for change, said in (
         (lambda stages: stages["models"].update(outs=["results/modells"]), "results/modells: no rule makes it"),
@@ -91,17 +93,17 @@ def test_dvc_yaml_agrees_with_the_dag(house):
         ),
         (lambda stages: stages.pop("report"), "results/overview.png: an output of no stage"),
     ):
-        spoilt = yaml.safe_load((house.folder / "dvc.yaml").read_text())
+        spoilt = yaml.safe_load((project.folder / "dvc.yaml").read_text())
         change(spoilt["stages"])
         assert any(fault.startswith(said) for fault in faults(spoilt, rows)), said
 
 
-def dag(house):
+def dag(project):
     """Every file that a job made: its name, rule, inputs, scripts and blocks of settings."""
-    summary = house.snakemake("all", "tuning", "--detailed-summary")
+    summary = project.snakemake("all", "tuning", "--detailed-summary")
     lines = [line.split("\t") for line in summary.splitlines() if line.startswith("results/")]
     assert lines
-    files = (house.folder / "results" / "records").rglob("*.json")
+    files = (project.folder / "results" / "records").rglob("*.json")
     blocks = {f"results/logs/{job_of(file)}.log": set(records.read(file)["settings"]) for file in files}
     rows = []
     for output, _, rule, log, inputs, command, *_ in lines:
@@ -150,19 +152,19 @@ def faults(described, rows):
     return found
 
 
-def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
+def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(project):
     file = "workflow/scripts/eaves/separation/watershed.py"
-    house.change(file, "def separate(", "# A remark.\ndef separate(")
-    assert jobs(house.snakemake("-n", "all", "tuning")) == {}
-    said = house.dvc("repro")
+    project.change(file, "def separate(", "# A remark.\ndef separate(")
+    assert jobs(project.snakemake("-n", "all", "tuning")) == {}
+    said = project.dvc("repro")
     assert jobs(said) == {}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code"]
-    before = hashes(house)
-    house.change("workflow/scripts/eaves/plots/overview.py", "GAP_PX = 8", "GAP_PX = 10")
-    said = house.dvc("repro")
+    before = hashes(project)
+    project.change("workflow/scripts/eaves/plots/overview.py", "GAP_PX = 8", "GAP_PX = 10")
+    said = project.dvc("repro")
     assert jobs(said) == {"overview": 1, "code_hashes": 1, "provenance": 1}
     assert re.findall(r"Running stage '(\w+)'", said) == ["code", "report"]
-    changed = {path for path, digest in hashes(house).items() if before[path] != digest}
+    changed = {path for path, digest in hashes(project).items() if before[path] != digest}
     assert changed == {
         "results/code.json",
         "results/overview.png",
@@ -171,39 +173,39 @@ def test_a_comment_changes_nothing_and_a_function_the_stages_that_use_it(house):
     }
 
 
-def test_touched_data_change_nothing(house):
-    for path in sorted((house.folder / "data").rglob("*.tif")):
+def test_touched_data_change_nothing(project):
+    for path in sorted((project.folder / "data").rglob("*.tif")):
         os.utime(path)
-    said = house.dvc("repro")
+    said = project.dvc("repro")
     assert jobs(said) == {}
-    assert UP_TO_DATE in house.dvc("status")
+    assert UP_TO_DATE in project.dvc("status")
 
 
-def test_a_pixel_of_a_test_tile_does_its_batch_again_and_trains_nothing(house):
-    before = hashes(house)
+def test_a_pixel_of_a_test_tile_does_its_batch_again_and_trains_nothing(project):
+    before = hashes(project)
     tile = TEST[0]
-    edit_pixel(house, tile)
-    said = house.dvc("repro")
+    edit_pixel(project, tile)
+    said = project.dvc("repro")
     done = jobs(said)
     assert not done.keys() & {"warmup", "train", "split", "fetch_encoder_weights", "tune", "choose"}
     assert done["prepare"] == done["merge"] == done["separate"] == 1
-    assert f"prepare_{batch_of(house, tile)}" in said
+    assert f"prepare_{batch_of(project, tile)}" in said
     assert {"predict", "score", "outline", "submission", "catalogue"} <= done.keys()
-    after = hashes(house)
+    after = hashes(project)
     same = {path for path in before if before[path] == after[path]}
     assert {"results/models", "results/warmups", "results/folds", "results/tuning", "results/weights"} <= same
     assert {"results/tiles", "results/predictions", "results/buildings"}.isdisjoint(same)
-    assert UP_TO_DATE in house.dvc("status")
+    assert UP_TO_DATE in project.dvc("status")
 
 
-def test_a_pixel_of_a_training_tile_trains_again_and_prepares_no_other_batch(house):
+def test_a_pixel_of_a_training_tile_trains_again_and_prepares_no_other_batch(project):
     tile = TRAIN[0]
-    edit_pixel(house, tile)
-    said = house.dvc("repro")
+    edit_pixel(project, tile)
+    said = project.dvc("repro")
     done = jobs(said)
     folds = SETTINGS["split"]["folds"]
     assert (done["prepare"], done["warmup"], done["train"]) == (1, folds, folds)
-    assert f"prepare_{batch_of(house, tile)}" in said
+    assert f"prepare_{batch_of(project, tile)}" in said
     assert {"split", "predict", "merge", "separate", "score"} <= done.keys()
 
 
@@ -212,70 +214,70 @@ def trained(said):
     return len(re.findall(r"^\w+ fold-\d: (?:warmup|train) of fold", said, re.MULTILINE))
 
 
-def test_a_setting_changed_and_changed_back_trains_nothing_the_second_time(house):
-    house.commit("As it is")
-    lock = (house.folder / "dvc.lock").read_text()
-    house.write_settings({"train": {"lr": 0.002}})
-    assert trained(house.dvc("repro")) == SETTINGS["split"]["folds"]
-    assert (house.folder / "dvc.lock").read_text() != lock
-    assert "train.lr" in house.dvc("params", "diff")
-    assert "scores.json" in house.dvc("metrics", "diff")
-    house.write_settings({})
-    assert trained(house.dvc("repro")) == 0
-    assert (house.folder / "dvc.lock").read_text() == lock
+def test_a_setting_changed_and_changed_back_trains_nothing_the_second_time(project):
+    project.commit("As it is")
+    lock = (project.folder / "dvc.lock").read_text()
+    project.write_settings({"train": {"lr": 0.002}})
+    assert trained(project.dvc("repro")) == SETTINGS["split"]["folds"]
+    assert (project.folder / "dvc.lock").read_text() != lock
+    assert "train.lr" in project.dvc("params", "diff")
+    assert "scores.json" in project.dvc("metrics", "diff")
+    project.write_settings({})
+    assert trained(project.dvc("repro")) == 0
+    assert (project.folder / "dvc.lock").read_text() == lock
 
 
-def test_metrics_and_plots_show_what_one_expects(house, place):
-    shown = json.loads(house.dvc("metrics", "show", "--json"))
+def test_metrics_and_plots_show_what_one_expects(project, place):
+    shown = json.loads(project.dvc("metrics", "show", "--json"))
     (figures,) = (entry["data"] for entry in shown[""]["data"].values())
-    scores = json.loads((house.folder / "results" / "scores" / "scores.json").read_text())
+    scores = json.loads((project.folder / "results" / "scores" / "scores.json").read_text())
     assert figures["test"]["f_score"] == scores["test"]["f_score"]
-    house.dvc("plots", "show", "--out", str(place / "plots"))
+    project.dvc("plots", "show", "--out", str(place / "plots"))
     page = (place / "plots" / "index.html").read_text()
     for title in ("Losses by epoch", "Precision by recall", "F-score by IoU", "surface.png", "overview.png"):
         assert title in page
-    data = json.loads(house.dvc("plots", "show", "--json"))
+    data = json.loads(project.dvc("plots", "show", "--json"))
     assert not data.get("errors")
 
 
-def test_nobody_retrains_what_was_pulled(house, place, object_store):
+def test_nobody_retrains_what_was_pulled(project, place, object_store):
     """A clone elsewhere, with no cache of trained folds."""
-    house.dvc("remote", "add", "--default", "store", f"s3://{BUCKET}/eaves")
+    project.dvc("remote", "add", "--default", "store", f"s3://{BUCKET}/eaves")
     for name, value in (
         ("endpointurl", object_store.url),
         ("access_key_id", "somebody"),
         ("secret_access_key", "secret"),
     ):
-        house.dvc("remote", "modify", "store", name, value)
-    house.commit("A remote")
-    house.dvc("push")
-    other = house.cloned(place / "clone", place / "clone-folds")
+        project.dvc("remote", "modify", "store", name, value)
+    project.commit("A remote")
+    project.dvc("push")
+    other = project.cloned(place / "clone", place / "clone-folds")
     said = other.run("make", "--silent", "pull", "READY=")
     assert UP_TO_DATE in other.dvc("status")
     assert jobs(other.snakemake("-n")) == {}, said
     assert jobs(other.dvc("repro")) == {}
-    assert hashes(other) == hashes(house)
+    assert hashes(other) == hashes(project)
 
 
-def test_killed_and_started_again_ends_as_one_that_was_not(house, place):
+def test_killed_and_started_again_ends_as_one_that_was_not(project, place):
     """And two people with the same data get the same models, probabilities and scores."""
-    other = house.cloned(place / "other", place / "other-folds")
+    other = project.cloned(place / "other", place / "other-folds")
     for part in ("train", "test"):
-        shutil.copytree(house.folder / "data" / part, other.folder / "data" / part)
+        shutil.copytree(project.folder / "data" / part, other.folder / "data" / part)
     (other.folder / "dvc.lock").unlink()
     other.killed("dvc", "repro", when=r"epoch 2/")
     assert not list((other.folder / "results" / "models").glob("*.safetensors"))
     said = other.dvc("repro")
     assert trained(said) > 0
-    assert hashes(other) == hashes(house)
+    assert hashes(other) == hashes(project)
     assert "Running stage" not in other.dvc("repro")
 
 
-def test_experiments_run_and_are_listed(house):
-    house.commit("Before experiments")
+def test_experiments_run_and_are_listed(project):
+    project.commit("Before experiments")
     epochs = SETTINGS["train"]["epochs"] + 1
-    said = house.dvc("exp", "run", "--name", "longer", "--set-param", f"config.yaml:train.epochs={epochs}", "models")
+    said = project.dvc("exp", "run", "--name", "longer", "--set-param", f"config.yaml:train.epochs={epochs}", "models")
     assert trained(said) == SETTINGS["split"]["folds"]
-    table = house.dvc("exp", "show", "--csv")
+    table = project.dvc("exp", "show", "--csv")
     (row,) = [line for line in table.splitlines() if line.startswith("longer")]
     assert f",{epochs}," in row

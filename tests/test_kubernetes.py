@@ -50,7 +50,7 @@ class Api(http.server.BaseHTTPRequestHandler):
 
 
 @dataclass
-class House:
+class Project:
     """A copy of the project beside an empty store."""
 
     folder: Path
@@ -75,7 +75,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The workflow's own files, copied: Kubernetes' jobs get them from where Snakemake was started."""
     botocore = pytest.importorskip("botocore.session")
     moto = pytest.importorskip("moto.server")
@@ -93,19 +93,19 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(PROJECT_ROOT / name, folder / name)
     (folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY))
-    yield House(folder, store, url)
+    yield Project(folder, store, url)
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def in_store(house: House) -> House:
+def in_store(project: Project) -> Project:
     """Everything, made with the store in place of a shared folder."""
-    done = house.snakemake("--executor", "local", "--cores", "2", "--max-threads", "1")
+    done = project.snakemake("--executor", "local", "--cores", "2", "--max-threads", "1")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return house
+    return project
 
 
-def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: House, toy_run: ToyRun):
+def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: Project, toy_run: ToyRun):
     record = "records/predictions/predict/train-0of1-out-of-fold.json"
     for path in ("models/fold-1.safetensors", "scores/scores.json", "folds/folds.csv", record, "provenance.json"):
         assert in_store.stored(f"results/{path}") == (toy_run.results / path).read_bytes(), path
@@ -114,7 +114,7 @@ def test_results_go_to_the_store_and_are_those_of_a_local_run(in_store: House, t
     assert not list((in_store.folder / "results").rglob("*.tif"))
 
 
-def test_tuned_thresholds_reach_the_jobs_that_use_them(in_store: House):
+def test_tuned_thresholds_reach_the_jobs_that_use_them(in_store: Project):
     """They are an input like others: what is not in the store's copies, a job does not have."""
     (in_store.folder / "tuned.yaml").write_text("separate: {thresholds: searched}")
     tuned = ("--configfile", "overlay.yaml", "tuned.yaml", "--", "scores")
@@ -127,7 +127,7 @@ def test_tuned_thresholds_reach_the_jobs_that_use_them(in_store: House):
     assert not (in_store.folder / "results" / "tuning").exists()
 
 
-def test_pods_ask_for_cards_memory_and_the_checkpoints_volume(in_store: House, tmp_path: Path):
+def test_pods_ask_for_cards_memory_and_the_checkpoints_volume(in_store: Project, tmp_path: Path):
     api = type("Recorder", (Api,), {"jobs": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), api)
     threading.Thread(target=server.serve_forever, daemon=True).start()

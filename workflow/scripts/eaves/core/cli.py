@@ -101,7 +101,7 @@ def run(
     except Exception as error:
         if found := find_os_error(error):  # a write error outside the results, e.g. in numba's cache of compiled code
             what = found.filename or "a file"
-            LOG.error("error: %s cannot be written: %s; mend that and run again", what, found.strerror)
+            LOG.error("error: %s cannot be written: %s; correct this and run again", what, found.strerror)
             sys.exit(1)
         LOG.exception("error: this is a fault in Eaves, not in the input; please report it with these lines")
         sys.exit(crash)

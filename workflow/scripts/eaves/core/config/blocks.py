@@ -157,7 +157,9 @@ class Augment(Block):
     hsv: list[Annotated[float, Field(ge=0, le=255)]] = Field(
         min_length=3, max_length=3, description="Largest shifts of hue, saturation and value, of 255."
     )
-    match_original: bool = Field(description="Reproduce the original's faults: no shift, and 1/255 of the hue's.")
+    match_original: bool = Field(
+        description="Reproduce the original's faults: no shift, 1/255 of the hue's, and reflection at pixel centres."
+    )
 
 
 class Optimize(Block):
@@ -258,8 +260,8 @@ class Separate(Block):
             )
         if self.thresholds == "searched" and self.match_original:
             faults.append(
-                "separate.thresholds is searched: not together with separate.match_original, whose lines between "
-                "buildings depend on the whole tile; set thresholds to configured, or match_original to false"
+                "separate.thresholds is searched: this does not work with separate.match_original, whose lines "
+                "between buildings depend on the whole tile; set thresholds to configured, or match_original to false"
             )
         if faults:
             raise ValueError("\n".join(faults))

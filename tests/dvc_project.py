@@ -32,7 +32,7 @@ LEFT_OUT = (".git", ".venv", ".snakemake", ".*_cache", "__pycache__", "data", "r
 TARGETS = {"total", "all", *yaml.safe_load((PROJECT_ROOT / "dvc.yaml").read_text())["stages"]}
 
 
-class House:
+class Project:
     """One checkout, with a cache of trained folds of its own."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
@@ -47,23 +47,23 @@ class House:
         }
 
     @classmethod
-    def built(cls, folder: Path, cache: Path) -> "House":
+    def built(cls, folder: Path, cache: Path) -> "Project":
         """The working tree, which may be no git repository, with the toy's settings and data, committed."""
         shutil.copytree(PROJECT_ROOT, folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        house = cls(folder, cache)
-        house.write_settings({})
+        project = cls(folder, cache)
+        project.write_settings({})
         for seed, name in enumerate(TRAIN + TEST):
             write_tile(folder / "data" / ("train" if name in TRAIN else "test"), name, seed)
-        house.run("git", "init", "--quiet", "--initial-branch=main")
-        house.dvc("config", "core.autostage", "true")
-        house.dvc("add", "data/train", "data/test")
-        house.commit("The data")
-        return house
+        project.run("git", "init", "--quiet", "--initial-branch=main")
+        project.dvc("config", "core.autostage", "true")
+        project.dvc("add", "data/train", "data/test")
+        project.commit("The data")
+        return project
 
-    def cloned(self, folder: Path, cache: Path) -> "House":
+    def cloned(self, folder: Path, cache: Path) -> "Project":
         """A git clone, as another person has it: without data and results."""
         subprocess.run(["git", "clone", "--quiet", self.folder, folder], check=True)
-        return House(folder, cache)
+        return Project(folder, cache)
 
     def run(self, *command: str, check: bool = True) -> str:
         done = subprocess.run(
