@@ -1,4 +1,4 @@
-"""Explain in one line why a file cannot be written, naming the file system and what it lacks."""
+"""Explain in one line why a file cannot be written, naming the file system and the reason."""
 
 import errno
 import os
