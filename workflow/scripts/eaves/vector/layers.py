@@ -166,7 +166,7 @@ def read_heights(layers: Layers) -> np.ndarray | None:
 
 
 def read_probability(layers: Layers) -> np.ndarray | None:
-    """Read the probability of building, (H, W) as stored."""
+    """Read the probability of building, (H, W) of the type in the file, 0..1."""
     return None if layers.probabilities is None else geotiff.read(layers.probabilities)
 
 
