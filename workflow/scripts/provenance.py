@@ -1,4 +1,4 @@
-"""Collects the records of jobs into one file that says what made each result, back to the raw tiles.
+"""Collect the records of jobs into one file that says what made each result, back to the raw tiles.
 
 Each job's record holds its script, code and settings, packages and device, and the SHA-256 of what it read and wrote.
 Two equal runs write the same file, byte for byte. trace.py prints the chain of a result from it and checks it against

@@ -1,4 +1,4 @@
-"""Prints what a result comes from, back to the raw tiles and the settings, and which of it no longer matches.
+"""Print what a result comes from, back to the raw tiles and the settings, and which of it no longer matches.
 
   python workflow/scripts/trace.py results/buildings/JAX_Tile_004.tif
   python workflow/scripts/trace.py results/scores/scores.json --configfile workflow/recipes/quickstart.yaml
