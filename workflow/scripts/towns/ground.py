@@ -21,7 +21,7 @@ TEXTURE = np.array(
     np.float32,
 )
 DRYNESS = np.array([1.0, 0.45, -0.1], np.float32)
-"""Direction in which grass changes colour as it dries: red, green, blue."""
+"""How dry grass differs in red, green and blue."""
 
 
 def make_terrain(rng: np.random.Generator, town: Town, side: int) -> np.ndarray:

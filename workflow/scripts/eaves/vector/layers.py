@@ -93,7 +93,7 @@ def find_layers(
 
 
 def _match(tiles: list[str], rasters: list[TileRaster], suffixes: tuple[str, ...]) -> tuple[dict[str, Path], list[str]]:
-    """Match rasters to tiles by name, ignoring case where only one tile and one spelling in files come into question.
+    """Match rasters to tiles by name, ignoring case unless several tiles, or spellings in files, differ only in case.
 
     Args:
         tiles: Names of the tiles.
