@@ -11,7 +11,7 @@ from eaves.core import code_hash
 from eaves.core.records import sha256_of
 from eaves.provenance.graph import Lineage
 
-_SHOWN_DIGITS = 12  # of a hash, in what a person reads
+_SHOWN_DIGITS = 12  # of a hash, in messages
 
 
 @dataclass
