@@ -100,7 +100,7 @@ def read(record: Path) -> dict[str, Any]:
 
 
 def job_of(record: Path) -> str:
-    """Name a job after its record, which is what its log is called, too.
+    """Name a job after its record; its log has the same name.
 
     Example:
         >>> job_of(Path("results/records/models/train/fold-0.json")), job_of(Path("results/records/scores/score.json"))

@@ -88,7 +88,7 @@ class ConciseFormatter(logging.Formatter):
 
 
 class ConciseFilter(logging.Filter):
-    """Filter that reports each failed job once, drops failures caused by Ctrl-C, and otherwise keeps Snakemake's filters."""
+    """Filter that reports each failed job once, drops failures caused by Ctrl-C, and otherwise applies Snakemake's."""
 
     def __init__(self, original: list[Any], interrupts: Interrupts) -> None:
         super().__init__()
