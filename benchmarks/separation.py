@@ -1,6 +1,6 @@
 """Time the separation into buildings against the same steps in SciPy and scikit-image on a synthetic tile.
 
-Both run alternately in one process. Printed are the medians and the number of pixels in which the results differ.
+Both run alternately in one process. The output is the medians and the number of pixels in which the results differ.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Compare straight walls by Eaves with those by buildingregulariser, on the buildings of generated towns.
 
-Printed for each: time per building; distance from the exact outline (Hausdorff distance of the boundaries, without
-holes up to the tolerance) and the share of buildings beyond the tolerance; IoU with the exact outline; pairs of
+The output for each is the time per building; distance from the exact outline (Hausdorff distance of the boundaries,
+without holes up to the tolerance) and the share of buildings beyond the tolerance; IoU with the exact outline; pairs of
 buildings that overlap; number of large holes lost.
 """
 

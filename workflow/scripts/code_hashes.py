@@ -1,4 +1,4 @@
-"""Write the code hash of every script, which DVC compares and in which a comment changes nothing."""
+"""Write the code hash of every script, which DVC compares and which comments do not change."""
 
 import argparse
 import json

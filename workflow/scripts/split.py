@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> Done:
     with atomic_write(arguments.output) as temporary:
         pd.DataFrame({"tile": table["tile"], "fold": fold, "sha256": hashes}).to_csv(temporary, index=False)
     cli.LOG.info("%d training tiles in %d folds of %s", len(fold), block["folds"], np.bincount(fold).tolist())
-    # The folds' training reads the tiles themselves. They are in this record, so that ten others need not hash them.
+    # Only this record lists the prepared tiles, so that the training of each fold need not hash them again.
     tiles = [arguments.tiles_dir / f"{tile}_{kind}.tif" for tile in table["tile"] for kind in ("image", "truth")]
     return Done(inputs=[*arguments.tables, *tiles], outputs=[arguments.output])
 

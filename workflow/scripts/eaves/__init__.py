@@ -1,6 +1,6 @@
-"""Eaves: finds buildings in orthophotos and height models.
+"""Find buildings in orthophotos and height models: the library behind the workflow's scripts.
 
-The library behind the workflow's scripts: pure functions on arrays, importable with no install.
+It needs no installation: the scripts import it from the folder that they are in.
 """
 
 import os
@@ -9,10 +9,10 @@ import signal
 IN_RUN = "EAVES_RUN"
 """Set in the environment of a run's jobs, which share one terminal."""
 
-# While a job's packages are still coming in there is nothing to save or to tell: a Ctrl-C ends it without a traceback.
+# While a job is still importing packages, it has nothing to save: a Ctrl-C ends it at once, without a traceback.
 if IN_RUN in os.environ:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# Coordinates are transformed by what is installed, whoever runs it where: no grid of shifts is fetched from the net.
-# Here, for PROJ looks at it when it is loaded.
+# PROJ must not download datum shift grids: coordinates would then depend on the network. It reads this variable when it
+# is loaded, so it has to be set here, before rasterio or pyproj is imported.
 os.environ["PROJ_NETWORK"] = "OFF"

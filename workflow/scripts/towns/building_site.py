@@ -12,7 +12,7 @@ from towns.presets import Town
 
 @dataclass(frozen=True)
 class Site:
-    """Random generator, town settings, street grid and plan, as every function that fills a block needs them."""
+    """What every function that fills a block needs: random generator, town settings, street grid and plan."""
 
     rng: np.random.Generator
     town: Town
@@ -20,7 +20,7 @@ class Site:
     plan: Plan
 
     def frame(self, a: float, b: float, inward: float) -> Frame:
-        """Return a frame at a grid point, along the street; `inward` is the sign of `a` that leads into the plot."""
+        """Return a frame along the street at a grid point; `inward` is the sign of `a` towards the plot's back."""
         by_a, by_b = self.warp.directions(a, b)
         left = by_b[0] * by_a[1] - by_b[1] * by_a[0] > 0
         return Frame(self.warp(a, b), float(np.arctan2(by_b[1], by_b[0])), bool(left != (inward > 0)))

@@ -80,7 +80,7 @@ def house(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float,
 
 
 def row(rng: np.random.Generator, town: Town, frame: Frame, units: int, front_m: float) -> list[Building]:
-    """Make touching row houses that differ in width, height and setback."""
+    """Make `units` touching row houses that differ in width, height and setback; `front_m` as for `house`."""
     unit = rng.uniform(6.5, 10)
     depth, eave, pitch = rng.uniform(9.5, 13), rng.uniform(4.5, 7.0), rng.uniform(*town.pitch) * 0.85
     alike = rng.uniform() < 0.25
@@ -100,7 +100,7 @@ def row(rng: np.random.Generator, town: Town, frame: Frame, units: int, front_m:
 
 
 def slab(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, float], front_m: float) -> Building:
-    """Make an apartment or office block in the shape of an I, L, T, U or a closed ring around a courtyard."""
+    """Make an apartment or office block, shaped as an I, L, T, U or a closed ring; arguments as for `house`."""
     length, depth = room[0] * rng.uniform(0.7, 1.0), room[1] * rng.uniform(0.75, 1.0)
     thick = rng.uniform(10, 14)
     flat = rng.uniform() < 0.6
@@ -126,7 +126,7 @@ def slab(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, 
 
 
 def hall(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float, float], front_m: float) -> Building:
-    """Make a large hall with a flat or shallow roof, sometimes with an annex."""
+    """Make a large hall with a flat or shallow roof, sometimes with an annex; arguments as for `house`."""
     length, depth = room[0] * rng.uniform(0.7, 1.0), room[1] * rng.uniform(0.65, 1.0)
     eave = rng.uniform(6, 11)
     shallow = rng.uniform() < 0.3
@@ -165,11 +165,11 @@ def court(rng: np.random.Generator, town: Town, frame: Frame, room: tuple[float,
 
 
 def roof_colour(rng: np.random.Generator, town: Town, flat: bool) -> np.ndarray:
-    """Draw a roof colour (3,) from the town's palette, with variation."""
+    """Draw a roof colour, (3,) sRGB 0..255, from the town's palette, with variation."""
     palette = town.flat_roofs if flat else town.house_roofs
     return vary(rng, palette[rng.integers(len(palette))], 0.07, 4)
 
 
 def wall_colour(rng: np.random.Generator, town: Town) -> np.ndarray:
-    """Draw a wall colour (3,) from the town's palette, with variation."""
+    """Draw a wall colour, (3,) sRGB 0..255, from the town's palette, with variation."""
     return vary(rng, town.walls[rng.integers(len(town.walls))], 0.08, 4)

@@ -20,8 +20,8 @@ class Canvas:
         ground_m: float32, ground elevation, metres.
         surface_m: float32, surface elevation, metres.
         slope_x, slope_y: float32, rise of the surface per metre to the east and to the south.
-        colour: (side, side, 3) float32, unlit sRGB of the top surface.
-        under: (side, side, 3) float32, unlit sRGB of walls and ground, visible where relief displacement reveals them.
+        colour: (side, side, 3) float32, unlit sRGB of the top surface, 0..255.
+        under: (side, side, 3) float32, likewise of walls and ground, which relief displacement can reveal.
         kind: uint8, GROUND, ROOF, CROWN or OBJECT.
         truth: int32, building ids, also under trees.
         stain, lump, grain: float32 noise of about unit standard deviation; wavelengths are 6 m, 2.5 m and one pixel.
@@ -53,7 +53,7 @@ class Canvas:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
     def metres(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
-        """Return the coordinates (x, y) of the pixel centres in a window, metres."""
+        """Return x and y of the pixel centres in a window, each (rows, columns), metres from the scene's centre."""
         rows, columns = np.mgrid[window]
         centre = (self.side - 1) / 2
         return (columns - centre) * RESOLUTION_M, (rows - centre) * RESOLUTION_M

@@ -9,7 +9,7 @@ from towns.plan import FIELD, GRASS, RESOLUTION_M, SUBPIXEL_BITS, Plan, rectangl
 from towns.presets import Town
 
 TEXTURE = np.array(
-    [  # sRGB steps at wavelengths of 1 px, 2.5 m and 9 m, and by dryness; a row per material in plan.py
+    [  # amplitude in sRGB (0..255) at wavelengths of 1 px, 2.5 m, 9 m, and by dryness; a row per material in plan.py
         (6.0, 5.5, 6.0, 9.0),
         (5.0, 6.0, 7.0, 4.0),
         (4.0, 4.0, 5.0, 6.0),
@@ -39,7 +39,7 @@ def draw_ground(
     """Draw streets, plots and all other surfaces with their texture.
 
     Returns:
-        (side, side, 3) float32 unlit sRGB, and (side, side) uint8 materials.
+        (side, side, 3) float32 unlit sRGB, 0..255, and (side, side) uint8 materials, numbered as in plan.py.
     """
     side = plan.side
     blend = np.clip(0.4 + 0.35 * fractal(rng, side, 160, 3), 0, 1)[..., None]

@@ -134,8 +134,8 @@ def draw_streets(
 
     Args:
         rng: Random generator.
-        colour: (side, side, 3) float32 sRGB, modified in place.
-        material: (side, side) uint8, modified in place.
+        colour: (side, side, 3) float32 sRGB, 0..255, modified in place.
+        material: (side, side) uint8, numbered as in plan.py, modified in place.
         streets: The streets to draw.
         town: Settings for widths and colours.
     """

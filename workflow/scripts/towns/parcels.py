@@ -64,7 +64,14 @@ def fill_houses(site: Site, block: Block) -> None:
 
 
 def house_plot(site: Site, a: tuple[float, float], b: tuple[float, float], scales: tuple[float, float]) -> None:
-    """Build one plot with house, driveway, back yard and boundary; `a` runs from the street to the back."""
+    """Build one plot with house, driveway, back yard and boundary.
+
+    Args:
+        site: The site.
+        a: Grid coordinates from the street to the back of the plot.
+        b: Grid coordinates of its two sides.
+        scales: Metres per grid metre in the directions of a and b, as `Site.scales` returns them.
+    """
     rng, town, plan = site.rng, site.town, site.plan
     inward = float(np.sign(a[1] - a[0]))
     width, depth = (b[1] - b[0]) * scales[1], abs(a[1] - a[0]) * scales[0]
@@ -86,7 +93,7 @@ def house_plot(site: Site, a: tuple[float, float], b: tuple[float, float], scale
 
 
 def row_plot(site: Site, a: tuple[float, float], b: tuple[float, float], units: int, scale_b: float) -> None:
-    """Build a row of touching houses with gardens."""
+    """Build a row of `units` touching houses with gardens; `a` and `b` as for `house_plot`."""
     rng, town, plan = site.rng, site.town, site.plan
     inward = float(np.sign(a[1] - a[0]))
     plan.paint(site.warp.area(a, b), GRASS, yards.lawn_colour(rng, town))

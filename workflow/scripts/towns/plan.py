@@ -47,8 +47,8 @@ class Building:
 
     Attributes:
         wings: The parts, overlapping or touching.
-        colour: sRGB of the roof.
-        wall: sRGB of the walls.
+        colour: (3,) sRGB of the roof, 0..255.
+        wall: (3,) sRGB of the walls, 0..255.
         status: "certain", "uncertain" (labelled with a negative id) or "unlabelled" (too small to be labelled).
     """
 
@@ -60,7 +60,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Paint:
-    """A polygon of one ground material: `outline` (N, 2) in metres, `colour` in sRGB."""
+    """A polygon of one ground material: `outline` (N, 2) in metres, `colour` (3,) in sRGB, 0..255."""
 
     outline: np.ndarray
     material: int
@@ -69,7 +69,7 @@ class Paint:
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree crown: centre, radius and height in metres, colour in sRGB."""
+    """A tree crown: centre, radius and height in metres, colour (3,) in sRGB, 0..255."""
 
     x: float
     y: float
@@ -182,7 +182,7 @@ def wing_outline(wing: Wing, grow_m: float = 0.0) -> np.ndarray:
 
 
 def vary(rng: np.random.Generator, colour: tuple[int, int, int] | np.ndarray, light: float, tint: float) -> np.ndarray:
-    """Vary a colour (3,) in brightness (relative) and warmth (sRGB steps), with little green or purple."""
+    """Vary a colour, (3,) sRGB 0..255, in brightness (relative) and warmth (absolute), with little green or purple."""
     base = np.asarray(colour, float) * (1 + light * rng.standard_normal())
     shift = rng.standard_normal() * WARM + 0.3 * rng.standard_normal(3)
     return np.clip(base + tint * shift, 8, 250).astype(np.float32)

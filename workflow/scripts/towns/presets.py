@@ -10,9 +10,12 @@ Colour = tuple[int, int, int]
 class Town:
     """Settings that determine how one kind of town looks.
 
-    Lengths are in metres and colours in sRGB. Pairs are the limits of a uniform distribution. `uses` holds the relative
-    weight of each use of a block between streets, and `row_share` is the share of buildings that stand wall to wall.
-    `hipped`, `empty_plots`, `pools`, `fences`, `hedges` and `street_trees` are probabilities.
+    Lengths are in metres and colours in sRGB, 0..255. Pairs are the limits of a uniform distribution. `uses` holds the
+    relative weight of each use of a block between streets, and `row_share` is the share of buildings that stand wall to
+    wall. `hipped`, `empty_plots`, `pools`, `fences`, `hedges` and `street_trees` are probabilities. `pitch` (of roofs)
+    and `slope` (of the terrain) are the rise per metre. Streets bend with the amplitudes `bend_m` and `wiggle_m` at the
+    wavelengths `bend_length_m` and `wiggle_length_m`; `relief_m` is the standard deviation of the hills' height.
+    `lawn` and `dry` are the colours of green and of dry grass.
     """
 
     block_depth_m: Range

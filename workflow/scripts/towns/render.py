@@ -81,7 +81,8 @@ def shade(canvas: Canvas, light: Light, shadow: np.ndarray, resolution_m: float)
     """Light the scene: direct sun depending on the slope of each surface, and bluish sky light.
 
     Returns:
-        Two (side, side, 3) float32 images in sRGB steps: the top surface, and what shows where it is displaced.
+        Two (side, side, 3) float32 images, sRGB on the scale 0..255: the top surface, and what shows where it is
+        displaced. Values may exceed 255.
     """
     sun = light.sun
     length = np.sqrt(1 + canvas.slope_x**2 + canvas.slope_y**2)
@@ -99,8 +100,8 @@ def displace_by_height(top: np.ndarray, below: np.ndarray, height_m: np.ndarray,
     """Apply relief displacement: shift objects by their height, higher over lower, and reveal walls behind them.
 
     Args:
-        top: (H, W, 3) float32, the top surface, sRGB steps.
-        below: (H, W, 3) float32, what shows where the top surface has moved away.
+        top: (H, W, 3) float32, the top surface, as `shade` returns it.
+        below: (H, W, 3) float32, likewise of what shows where the top surface has moved away.
         height_m: (H, W) float32, metres above ground.
         rate: (2,) displacement in px per metre of height, east and south.
 
@@ -125,7 +126,7 @@ def photograph(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
     Args:
         rng: Random generator.
-        image: (H, W, 3) float32, sRGB steps.
+        image: (H, W, 3) float32, sRGB on the scale 0..255.
 
     Returns:
         (H, W, 3) uint8.

@@ -13,7 +13,7 @@ COURSE_M = 0.9
 
 
 def local_coordinates(wing: Wing, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return coordinates along and across a wing's ridge, metres."""
+    """Convert coordinates x and y, any shape, to metres along and across a wing's ridge from its centre."""
     c, s = np.cos(wing.angle), np.sin(wing.angle)
     return c * (x - wing.x) + s * (y - wing.y), -s * (x - wing.x) + c * (y - wing.y)
 
@@ -86,7 +86,7 @@ def draw_building(rng: np.random.Generator, canvas: Canvas, building: Building, 
 
 
 def roof_tone(rng: np.random.Generator, wing: Wing, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return the relative brightness of courses of tiles, seams of sheet metal and the ridge."""
+    """Return the relative change in brightness by courses of tiles, seams of sheet metal and the ridge, shaped as u."""
     if wing.roof == "flat" or wing.pitch < 0.1:
         seams = rng.uniform(-0.05, 0.05, 512)[((u + 200) / rng.uniform(2.5, 6)).astype(int) % 512]
         edge = np.minimum(wing.half_width - np.abs(v), wing.half_length - np.abs(u)) < 0.75

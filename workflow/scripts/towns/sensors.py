@@ -40,7 +40,7 @@ def surface_model(
 
 
 def spikes(rng: np.random.Generator, side: int, resolution_m: float) -> np.ndarray:
-    """Return small false peaks and pits: (side, side) float32 metres."""
+    """Return small false peaks and pits: (side, side) float32, metres to add to the surface."""
     field = np.zeros((side, side), np.float32)
     count = rng.poisson(SPIKES_PER_HA * (side * resolution_m / 100) ** 2)
     for row, column in rng.integers(0, side, (count, 2)):

@@ -26,7 +26,8 @@ def scatter_trees(rng: np.random.Generator, plan: Plan, density: np.ndarray, per
         rng: Random generator.
         plan: Plan to add the trees to.
         density: (side, side) float32 noise of about unit standard deviation; trees are denser where it is high.
-        per_ha: Trees per hectare of free ground at mean density.
+        per_ha: Nominal number of trees per hectare of free ground; at mean density, clumps make it about 1.5 times as
+            many.
     """
     half = plan.side * RESOLUTION_M / 2
     count = int(per_ha * (2 * half / 100) ** 2 * 1.6)

@@ -59,7 +59,17 @@ def driveway(rng: np.random.Generator, plan: Plan, frame: Frame, width: float, w
 def back_yard(
     rng: np.random.Generator, town: Town, plan: Plan, frame: Frame, width: float, span: tuple[float, float], gap: float
 ) -> None:
-    """Furnish the ground behind a house with terrace, beds, pool, shed or garage, each at random."""
+    """Furnish the ground behind a house with terrace, beds, pool, shed or garage, each at random.
+
+    Args:
+        rng: Random generator.
+        town: Settings for colours and probabilities.
+        plan: Plan to add to.
+        frame: Origin at the middle of the plot's front.
+        width: Width of the plot along the street, m.
+        span: Distances from the street at which the yard begins and ends, m.
+        gap: Clearance of buildings, m; 0.6 of it applies to sheds and garages.
+    """
     half = width / 2 - 1
     deep = max(span[1] - span[0], 1.0)
     terrace = frame.area((-half * 0.5, half * 0.5), (span[0] - 4, span[0] + rng.uniform(1, 4)))
@@ -94,7 +104,7 @@ def back_yard(
 def boundary(
     rng: np.random.Generator, town: Town, plan: Plan, frame: Frame, width: float, span: tuple[float, float]
 ) -> None:
-    """Build a fence or a hedge along the sides and the back of a plot, or neither."""
+    """Build a fence or a hedge along the sides and the back of a plot, or neither; arguments as for `back_yard`."""
     half, kind = width / 2 - 0.3, rng.uniform()
     runs = (((-half, -half), span), ((half, half), span), ((-half, half), (span[1] - 0.3, span[1] - 0.3)))
     tone = vary(rng, (150, 132, 110), 0.12, 5)
@@ -120,7 +130,7 @@ def boundary(
 def gardens(
     rng: np.random.Generator, town: Town, plan: Plan, frame: Frame, half: float, span: tuple[float, float], count: int
 ) -> None:
-    """Draw a strip of garden behind each house of a row."""
+    """Draw a strip of garden behind each of `count` houses of a row that extends `half` metres to either side."""
     edges = np.linspace(-half, half, count + 1)
     for low, high in itertools.pairwise(edges):
         if rng.uniform() < 0.8:

@@ -1,4 +1,4 @@
-"""What all scripts share: arguments, log, progress, the job's record, and one line for each error."""
+"""The frame of every script: arguments, log, progress, the job's record, and one line for each error."""
 
 import argparse
 import atexit
@@ -23,7 +23,7 @@ from eaves.core.write_errors import find_os_error
 
 LOG = logging.getLogger("eaves")
 T = TypeVar("T")
-INTERRUPTED = 130  # the exit status of a process that a Ctrl-C has ended
+INTERRUPTED = 130  # the exit status of a process that was ended by Ctrl-C
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
 
 
 def job_parser(doc: str) -> argparse.ArgumentParser:
-    """Return the argument parser of a script whose `main` returns `Done`: with `--record`, too."""
+    """Return the argument parser of a script whose `main` returns `Done`: `parser`, with `--record` and `--code`."""
     made = parser(doc)
     made.add_argument("--record", type=Path, help="write what was read, written and used to this file, .json")
     made.add_argument("--code", help="code hash of this script for the record (default: computed)")
@@ -42,9 +42,9 @@ def job_parser(doc: str) -> argparse.ArgumentParser:
 
 
 class _LogFile(logging.FileHandler):
-    """A job's log file. After a write error nothing more is written to it; stderr still gets every message."""
+    """A job's log file. After a write error it is closed; stderr still gets every message."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging calls it so
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         """Stop writing to the file after an error of the operating system."""
         if not isinstance(sys.exception(), OSError):
             super().handleError(record)
@@ -119,7 +119,7 @@ def job_name(log: Path) -> str:
 
 
 class _Named(logging.Formatter):
-    """Formatter that puts the job's name before each message, except errors, whose lines name a file."""
+    """Formatter that puts the job's name before each message, except errors, which name a file instead."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -138,8 +138,8 @@ def progress(items: Collection[T], what: str, unit: str = "tiles") -> Iterator[T
 
     Args:
         items: the items.
-        what: what is done with each, a verb.
-        unit: what the items are, in the plural.
+        what: the action, a verb.
+        unit: name of the items, in the plural.
     """
     with Meter(what, len(items), unit) as meter:
         for item in items:

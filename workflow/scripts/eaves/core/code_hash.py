@@ -17,7 +17,7 @@ def code_hash(script: Path) -> str:
     How it works: starting from the script's own statements, names are followed to their definitions in the library, and
     from there recursively. Unused functions of an imported module do not count. Where usage cannot be determined (a
     module passed as a value, `from x import *`), the whole module counts. Statements of a module that do more than
-    define a name count for every script that imports it.
+    define a name count for every script that imports it; so do the strings that describe constants.
 
     Args:
         script: A Python file.

@@ -1,4 +1,4 @@
-"""Versions of the packages in use, and what a model's file says about its training environment."""
+"""Record package versions, and read from a model's file in which environment it was trained."""
 
 import json
 import platform
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# The runtime packages of envs/requirements.in that scripts import: by which name, and from which distribution.
+# The runtime packages of envs/requirements.in that scripts import, as import name: name of the distribution.
 PACKAGES = {
     "cv2": "opencv-python-headless",
     "filelock": "filelock",
@@ -47,7 +47,7 @@ def packages(*names: str) -> dict[str, str]:
     for name in names or [name for name in PACKAGES if name in sys.modules]:
         try:
             found[PACKAGES[name]] = version(PACKAGES[name])
-        except PackageNotFoundError:  # a distribution of another name, e.g. conda's opencv
+        except PackageNotFoundError:  # installed under another distribution name, e.g. conda's opencv
             found[PACKAGES[name]] = str(getattr(sys.modules.get(name), "__version__", "unknown"))
     return dict(sorted(found.items()))
 

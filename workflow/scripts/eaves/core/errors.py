@@ -1,4 +1,4 @@
-"""Exceptions for errors that the user can solve, in the input or on the disk."""
+"""Exceptions for problems that the user can solve, in the input or on the disk."""
 
 
 class InputError(Exception):

@@ -22,7 +22,7 @@ def atomic_write(path: Path, needed: int = 0) -> Iterator[Path]:
 
     Args:
         path: The file; its folder is created if needed.
-        needed: Size of the file in bytes, if known: so much must be free.
+        needed: Size of the file in bytes, if known; checked against the free space.
 
     Raises:
         WriteError: The file cannot be written.
@@ -50,13 +50,13 @@ def atomic_write(path: Path, needed: int = 0) -> Iterator[Path]:
 
 @contextmanager
 def explain_write_errors(path: Path, needed: int = 0, only_writing: bool = True) -> Iterator[None]:
-    """Turn an error of the operating system into one that says why a file cannot be written.
+    """Convert an error of the operating system into one that says why a file cannot be written.
 
     Args:
         path: The file.
         needed: Size of the file in bytes, if known.
         only_writing: Whether the block does nothing but write this file, so that any OSError concerns it. Otherwise
-            only errors that nothing but writing can raise are turned.
+            only errors that nothing but writing can raise are converted.
 
     Raises:
         WriteError: The file cannot be written.

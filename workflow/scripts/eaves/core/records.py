@@ -24,14 +24,14 @@ KEYS = {"format", "script", "code", "settings", "made_with", "inputs", "outputs"
 
 @dataclass(frozen=True)
 class Done:
-    """What a script's `main` reports of a job.
+    """What a script's `main` reports about its job.
 
     Attributes:
-        inputs: the files that were read, raw or results. What stands for others by their hashes stands for them here,
-            too: training names folds.csv and not its tiles.
+        inputs: the files that were read, raw or results. A file that holds the hashes of others represents them:
+            training lists folds.csv in place of the tiles.
         outputs: the files that were written.
         device: where a network computed, as `devices.describe` returns it.
-        made_with: packages and device of the process that really made the outputs, if it was another one.
+        made_with: packages and device of the process that made the outputs, if it was not this one.
         models: where each output comes from one of several models, the model of each output.
     """
 
@@ -43,7 +43,7 @@ class Done:
 
 
 def write(record: Path, script: Path, code: str | None, settings: str | None, done: Done) -> None:
-    """Write the record of a job that has ended well; each input and output is hashed once.
+    """Write the record of a job that has succeeded; each input and output is hashed once.
 
     Args:
         record: the file to write.
@@ -53,7 +53,7 @@ def write(record: Path, script: Path, code: str | None, settings: str | None, do
         done: what it did.
 
     Raises:
-        InputError: an input or output is missing, or the settings are no JSON.
+        InputError: an input or output is missing, or the settings are not JSON.
         WriteError: the record cannot be written.
     """
     root = working_folder(record)
@@ -84,7 +84,7 @@ def read(record: Path) -> dict[str, Any]:
         output that comes from one of several.
 
     Raises:
-        InputError: the file is missing or is no record.
+        InputError: the file is missing or is not a record.
     """
     try:
         found = json.loads(record.read_text())
@@ -100,7 +100,7 @@ def read(record: Path) -> dict[str, Any]:
 
 
 def job_of(record: Path) -> str:
-    """Name a job after its record, which is what its log is called, too.
+    """Name a job after its record; its log has the same name.
 
     Example:
         >>> job_of(Path("results/records/models/train/fold-0.json")), job_of(Path("results/records/scores/score.json"))

@@ -1,4 +1,4 @@
-"""Explain in one line why a file cannot be written, naming the file system and what it lacks."""
+"""Explain in one line why a file cannot be written, naming the file system and the reason."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ _WRITE_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def format_bytes(size: int) -> str:
-    """Format a number of bytes for people.
+    """Format a number of bytes in a readable unit.
 
     Example:
         >>> format_bytes(999), format_bytes(12_340_000), format_bytes(5_000_000_000)

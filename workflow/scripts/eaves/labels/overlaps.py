@@ -107,7 +107,7 @@ class TruthSide:
         self._runs = (runs.row, runs.start, runs.stop, number_of_run)
 
     def visible_px_of_runs(self, runs: Runs) -> np.ndarray:
-        """Count the pixels of each predicted run that are inside the map: (r,) int64."""
+        """Count the pixels of each predicted run that are inside the map: (r,) integer."""
         if not self._hidden.size:
             return runs.length
         return _visible(self._hidden, runs.row, runs.start, runs.stop, *self._shape)[0]
@@ -121,7 +121,7 @@ class TruthSide:
             row: (r,) int32, row of each run of the predicted buildings, in row-major order.
             start: (r,) int32, first column.
             stop: (r,) int32, the column after the last.
-            number: (r,) integer, the predicted building that the run belongs to, from 0 on.
+            number: (r,) integer, the number of the run's predicted building, from 0.
 
         Returns:
             Three (k,) int64, ascending: true building (position in `ids`), predicted one, shared pixels in the map.
@@ -163,7 +163,7 @@ def _overlaps_of_runs(
     solution: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     n_truth: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return solution number * n_truth + truth number, and the shared pixels, of each two runs that overlap."""
+    """Return solution number * n_truth + truth number, and the shared pixels, for each pair of overlapping runs."""
     t_row, t_start, t_stop, t_number = truth
     s_row, s_start, s_stop, s_number = solution
     # Each step past a run adds at most one entry.

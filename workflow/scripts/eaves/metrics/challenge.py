@@ -26,7 +26,7 @@ from eaves.core.jit import compiled
 from eaves.labels.overlaps import Overlaps, count_overlaps
 
 MIN_VISIBLE_PX = 100
-"""Truth buildings cut off by the end of the map are uncertain below this size (the challenge's rule)."""
+"""Truth buildings cut off by the edge of the map are uncertain below this size (the challenge's rule)."""
 
 OUTCOMES = np.array(["ignored", "tp", "fp", "fn"], dtype=object)
 IGNORED, TP, FP, FN = range(4)
@@ -83,7 +83,7 @@ def score_tile(
 
 
 def score_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> TileScore | None:
-    """Return the result of `score_tile` for overlaps that were computed before (see `compare`)."""
+    """Return the result of `score_tile` for overlaps already computed by `compare`."""
     if overlaps.truth_ids.size == 0 and overlaps.solution_ids.size == 0:
         return None
     _, truth_outcome, solution_outcome = _match_greedily(overlaps, iou_threshold, large_uncertain)
@@ -116,7 +116,7 @@ def match_buildings(
 
 
 def match_overlaps(overlaps: Overlaps, iou_threshold: float = 0.45, large_uncertain: bool = False) -> pd.DataFrame:
-    """Return the result of `match_buildings` for overlaps that were computed before (see `compare`)."""
+    """Return the result of `match_buildings` for overlaps already computed by `compare`."""
     partner, truth_outcome, solution_outcome = _match_greedily(overlaps, iou_threshold, large_uncertain)
     measure = _measure(overlaps, large_uncertain)
     sides = []

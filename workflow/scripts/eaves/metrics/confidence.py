@@ -13,7 +13,8 @@ def mean_probability(labels: np.ndarray, probability: np.ndarray) -> np.ndarray:
 
     Args:
         labels: (H, W) integer ids, 0 is ground.
-        probability: (H, W) of any number type, 0..1; only the order of the buildings' means matters to the figures.
+        probability: (H, W) of any number type, 0..1. On another scale, average precision would be the same, as it
+            depends only on the order of the means, but the figures by minimum confidence would not.
 
     Returns:
         (m,) float64, one per building by ascending id.

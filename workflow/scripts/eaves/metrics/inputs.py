@@ -13,13 +13,13 @@ from eaves.raster import geotiff, grids
 
 @dataclass(frozen=True)
 class Pair:
-    """The rasters that a tile is scored by.
+    """The rasters from which a tile is scored.
 
     Attributes:
-        truth: (H, W) integer ids, negative where uncertain.
-        solution: (H, W) integer ids.
-        out_of_map: (H, W) bool, or None if the whole tile is visible.
-        probability: (H, W), or None if not given.
+        truth: (H, W) int32 ids, 0 is ground, negative where uncertain.
+        solution: (H, W) int32 ids, 0 is ground.
+        out_of_map: (H, W) bool, True where out of the map; None if the whole tile is visible.
+        probability: (H, W), probability of building as stored in the file; None if not given.
         pixel_m: edge of a pixel, metres; None if no file is georeferenced.
     """
 

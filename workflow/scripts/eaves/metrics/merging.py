@@ -32,7 +32,7 @@ def count_split(overlaps: Overlaps) -> int:
 def _count_containers(
     part: np.ndarray, holder: np.ndarray, part_px: np.ndarray, holder_px: np.ndarray, overlaps: Overlaps
 ) -> int:
-    """Count the buildings that contain most of two or more of the other side, and are mostly covered by these parts."""
+    """Count the buildings of one side that contain most of each of two or more of the other and are mostly covered."""
     inside = (2 * overlaps.pair_px > part_px[part]) & ~find_uncertain(overlaps)[overlaps.pair_truth]
     parts = np.bincount(holder[inside], minlength=holder_px.size)
     covered = np.bincount(holder[inside], overlaps.pair_px[inside], holder_px.size)

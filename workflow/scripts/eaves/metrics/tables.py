@@ -58,7 +58,7 @@ def summary(scored: list[ScoredTile]) -> dict[str, Any]:
 
 
 def per_group(scored: list[ScoredTile]) -> pd.DataFrame:
-    """Return a row of these figures for each set (`group` blank) and for each group of tiles in it."""
+    """Return a row of the figures in `summary` for each set (`group` blank) and for each group of tiles in it."""
     rows = []
     for set_name, tiles in _group_by(scored, lambda tile: tile.set):
         rows.append({"set": set_name, "group": ""} | _scores(tiles))

@@ -46,7 +46,10 @@ DECODERS: dict[str, type[UnetBlock | LinknetBlock]] = {"unet": UnetBlock, "linkn
 
 
 def init_random(convolution: nn.Conv2d) -> None:
-    """Initialise a convolution from N(0, sqrt(2 / (k·k·out))), as the winner's code does, and its bias with zero."""
+    """Initialise a convolution as the winner's code does.
+
+    Weights: normal distribution with mean 0 and standard deviation sqrt(2 / (k·k·out)); bias: 0.
+    """
     std = math.sqrt(2 / (convolution.kernel_size[0] * convolution.kernel_size[1] * convolution.out_channels))
     nn.init.normal_(convolution.weight, 0.0, std)
     if convolution.bias is not None:

@@ -35,7 +35,7 @@ def predict_strips(
         channels: number of input channels of the network, 3 or 4.
         settings: the blocks `input` and `predict` of the configuration.
         device: the device that the network is on.
-        progress: called with the number of windows computed since the last call, a fraction of one window.
+        progress: called after each forward pass with the windows computed since the last call: 1, or 1/4 with flips.
 
     Yields:
         (top, probability): the strip's first row, and (rows, W) float32, 0..1. The strips are contiguous, in order.

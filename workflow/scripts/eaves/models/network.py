@@ -44,7 +44,7 @@ RECIPE_SCHEMA = {
 class Network(nn.Module):
     """An encoder with feature maps from 1/2 or 1/4 down to 1/32 of the image's size, and a decoder without batch norm.
 
-    The decoder's convolutions are initialised from N(0, sqrt(2 / (k·k·out))), with zero bias, as in the winner's code.
+    The decoder's convolutions are initialised by `init_random`, as in the winner's code.
     """
 
     def __init__(self, encoder: nn.Module, stages: list[int], first_scale: int, decoder: str) -> None:

@@ -64,7 +64,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 
 def _heights(band: np.ndarray) -> np.ndarray:
-    """Show heights as colours, nodata in light grey."""
+    """Convert (H, W) int16 heights in centimetres to (H, W, 3) uint8 RGB, with nodata in light grey."""
     grey = np.clip(band / (MAX_HEIGHT_M * CM_PER_M) * 255, 0, 255).astype(np.uint8)
     coloured = cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1].copy()
     coloured[band == NODATA] = (225, 225, 225)

@@ -20,7 +20,7 @@ def draw(surface: pd.DataFrame, chosen: Thresholds, configured: Thresholds, note
     Args:
         surface: A row per combination, with the columns of Thresholds and `f_score`.
         chosen: Chosen combination, framed in red.
-        configured: Configured combination, framed in black in each plane at its own two values.
+        configured: Configured combination, framed in black at its values of the two thresholds that a plane shows.
         notes: Lines of text below the maps.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Collect the records of a run's jobs into what made each result, back to the raw files."""
+"""Combine the records of a run's jobs into the lineage of its results, back to the raw files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,8 +14,8 @@ MODEL = ".safetensors"
 def collect(places: Iterable[Path], given: Iterable[Path] = (), root: str = "") -> dict[str, dict[str, Any]]:
     """Collect records into the parts of provenance.json, which docs/lineage.md describes.
 
-    Every hash is one that a job computed. A raw file has the one that its readers agree on; where they do not, that of
-    the first job by name, so that the results of the others are reported as made from another version.
+    Every hash is one that a job computed. If several jobs read a raw file and found different hashes, that of the first
+    job by name is taken, so that results of the other jobs are reported as made from another version.
 
     Args:
         places: records, or folders that are searched for them.

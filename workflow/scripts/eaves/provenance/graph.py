@@ -124,7 +124,7 @@ def find(result: Path, elsewhere: Path) -> tuple[Path, str]:
     """
     starts = [Path.cwd()] if result.is_absolute() else [Path.cwd(), elsewhere]
     for start in starts:
-        place = Path(os.path.abspath(start / result))  # noqa: PTH100  links stay: results/ may be one
+        place = Path(os.path.abspath(start / result))  # noqa: PTH100  keeps links: results/ may be one
         for folder in place.parents:
             if (folder / FILE).is_file():
                 return folder, place.relative_to(folder).as_posix()

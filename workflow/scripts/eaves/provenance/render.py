@@ -40,7 +40,7 @@ def render(check: Check, every_file: bool = False, width: int = 120) -> Iterator
 
 
 class _Tree:
-    """The tree, with what has been drawn so far, as nothing is drawn twice."""
+    """The tree, with the files and settings drawn so far, because each is drawn only once."""
 
     def __init__(self, check: Check, every_file: bool, width: int) -> None:
         self.check = check
@@ -106,7 +106,7 @@ def _kind(path: str) -> tuple[str, dict[str, str]]:
     tile, varying = tile_of(path), {}
     *folders, file = PurePosixPath(path).parts
     parts = []
-    for part in folders if tile else (*folders, file):  # a tile may be called like a fold
+    for part in folders if tile else (*folders, file):  # the name of a tile may look like that of a fold
         for name, pattern in (("<fold>", _FOLD), ("<batch>", _BATCH)):
             if match := pattern.search(part):
                 varying[name] = match[1]
@@ -114,7 +114,7 @@ def _kind(path: str) -> tuple[str, dict[str, str]]:
         parts.append(part)
     if tile:
         rest, ending = file[len(tile) :], PurePosixPath(file).suffix
-        if rest.startswith("_"):  # which of a tile's files it is
+        if rest.startswith("_"):  # the kind of the tile's file, e.g. _image
             varying["<file>"] = rest[1 : -len(ending)]
             rest = f"_<file>{ending}"
         varying["<tile>"] = tile

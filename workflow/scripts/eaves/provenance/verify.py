@@ -11,7 +11,7 @@ from eaves.core import code_hash
 from eaves.core.records import sha256_of
 from eaves.provenance.graph import Lineage
 
-_SHOWN_DIGITS = 12  # of a hash, in what a person reads
+_SHOWN_DIGITS = 12  # of a hash, in messages
 
 
 @dataclass
@@ -72,7 +72,7 @@ def check(lineage: Lineage, start: str, config: dict[str, Any], scripts: Path) -
 
 
 def _file_faults(lineage: Lineage, paths: list[str]) -> Iterable[str | None]:
-    """Say for each file whether it is missing or has changed; None where it matches."""
+    """Describe for each file whether it is missing or has changed; None where it matches."""
     digests = sha256_of(lineage.folder / path for path in paths)
     for path, digest in zip(paths, digests, strict=True):
         recorded = lineage.recorded(path)["sha256"]
@@ -85,7 +85,7 @@ def _file_faults(lineage: Lineage, paths: list[str]) -> Iterable[str | None]:
 
 
 def _code_faults(entry: dict[str, Any], scripts: Path, known: dict[str, str | None]) -> Iterable[str]:
-    """Say whether a job's script has changed; `known` keeps the code hashes of scripts."""
+    """Describe whether a job's script has changed; `known` caches the code hashes of scripts."""
     script = entry["script"]
     if script not in known:
         file = scripts / script
@@ -95,7 +95,7 @@ def _code_faults(entry: dict[str, Any], scripts: Path, known: dict[str, str | No
 
 
 def _setting_faults(recorded: dict[str, Any], config: dict[str, Any], above: str = "") -> Iterable[str]:
-    """Say which keys have another value now; keys that the job was not given do not matter."""
+    """Describe which keys have another value now; keys that the job was not given are ignored."""
     for key, old in sorted(recorded.items()):
         name = f"{above}{key}"
         if key not in config:

@@ -76,7 +76,7 @@ def check_georeference(dataset: rasterio.DatasetReader, path: Path) -> None:
 
 @contextmanager
 def explain_read_errors(path: Path) -> Iterator[None]:
-    """Turn an error of GDAL into one that names the file; with several files open, read each in a block of its own.
+    """Convert an error of GDAL into one that names the file; with several files open, read each in a block of its own.
 
     Raises:
         InputError: The file is damaged or truncated.
@@ -91,7 +91,7 @@ def explain_read_errors(path: Path) -> Iterator[None]:
 
 
 class _Output(io.FileIO):
-    """A file that GDAL writes to, which keeps its errors; libtiff and GDAL only print those at closing to stderr."""
+    """A file for GDAL to write to that keeps its errors, as libtiff and GDAL merely print those at closing."""
 
     def __init__(self, name: str, mode: str = "rb", *, errors: list[OSError]) -> None:
         self._errors = errors
@@ -199,7 +199,7 @@ def create_memory_map(
         layout |= {"planarconfig": "contig", "extrasamples": ("unspecified",) * (len(bands) - 1)}
     with atomic_write(path, size) as temporary:
         place = tifffile.imwrite(temporary, shape=shape, dtype=dtype, extratags=extra, returnoffset=True, **layout)
-        assert place is not None  # as the pixels are one piece
+        assert place is not None  # because the pixels are contiguous
         start = place[0]
         with temporary.open("r+b") as stream:
             stream.seek(start)
@@ -214,7 +214,7 @@ def create_memory_map(
 
 
 def read(path: Path, band: int = 1) -> np.ndarray:
-    """Read one band as it is stored, (H, W)."""
+    """Read one band with its type and nodata as stored, (H, W)."""
     with open_raster(path) as dataset:
         return dataset.read(band)
 
@@ -230,7 +230,7 @@ def write(path: Path, array: np.ndarray, on_grid: dict[str, Any], nodata: float 
 
     Args:
         path: The file.
-        array: (H, W).
+        array: (H, W) of any type that GeoTIFF can hold.
         on_grid: The grid, as `grid` returns it.
         nodata: The nodata value, or None.
         options: Options of GDAL's GeoTIFF driver, e.g. `predictor=3`.

@@ -49,7 +49,7 @@ def open_on_grid(path: Path, grid: dict[str, Any], reference_file: Path) -> Iter
 
 
 def same_grid(source: rasterio.DatasetReader, on_grid: dict[str, Any]) -> bool:
-    """Tell whether a raster has the CRS, the size and, to a hundredth of a pixel, the position of a grid."""
+    """Return whether a raster has the CRS, the size and, within `GRID_TOLERANCE_PX`, the position of a grid."""
     grid = {name: source.profile[name] for name in ("crs", "transform", "width", "height")}
     return source.crs == on_grid["crs"] and describe_difference(grid, on_grid) is None
 

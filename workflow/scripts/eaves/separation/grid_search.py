@@ -51,7 +51,16 @@ def count_outcomes(
 
 
 class _Candidates(NamedTuple):
-    """Buildings that a combination may yield: first pixel, size, region, and the pixels shared with the truth."""
+    """Buildings that a combination may yield.
+
+    Attributes:
+        first: (n,) int64, row << 32 | column of the first pixel, which sorts in row-major order.
+        px: (n,) int64, number of pixels.
+        region: (n,) integer, the region above `low` that contains the building.
+        pair_truth: (k,) int64, position of the true building in `TruthSide.ids`, one per overlapping pair.
+        pair_building: (k,) int64, position of the candidate.
+        pair_px: (k,) int64, shared pixels inside the map.
+    """
 
     first: np.ndarray
     px: np.ndarray

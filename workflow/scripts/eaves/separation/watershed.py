@@ -9,8 +9,9 @@ from eaves.core.errors import InputError
 from eaves.core.jit import compiled
 from eaves.labels.run_lengths import Runs, find_runs
 
-_FREE = np.iinfo(np.int32).min
-_LINE = _FREE + 1
+# Labels during flooding.
+_FREE = np.iinfo(np.int32).min  # not reached yet
+_LINE = _FREE + 1  # between two buildings
 
 
 def separate(

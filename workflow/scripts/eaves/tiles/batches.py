@@ -7,7 +7,8 @@ def assign_batches(tiles: list[str], size: int) -> dict[str, list[str]]:
     """Assign tiles to batches that remain the same when tiles are added or removed.
 
     A tile's batch follows from the hash of its name, so a new tile changes only its own batch, until the number of
-    batches has to double. Batches are about half full to full; empty ones are left out.
+    batches has to double. Several batches have between `size` / 2 and `size` tiles on average; empty ones are left
+    out.
 
     Args:
         tiles: Names of the tiles.

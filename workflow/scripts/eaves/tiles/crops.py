@@ -27,7 +27,7 @@ def open_tile(folder: Path, name: str) -> Tile:
     """Map a prepared tile and its truth into memory.
 
     Raises:
-        InputError: A file is missing or not as `prepare` writes it.
+        InputError: A file is missing or not in the format of prepared tiles.
     """
     return Tile(
         name,
@@ -43,10 +43,11 @@ def cut_crop(tile: Tile, top: int, left: int, crop_px: int) -> tuple[np.ndarray,
         tile: The tile.
         top: First row of the square; may be negative.
         left: First column of the square; may be negative.
-        crop_px: Edge of the square.
+        crop_px: Edge of the square, pixels.
 
     Returns:
-        (crop_px, crop_px, 4) int16 and (crop_px, crop_px) int8: 1 building, 0 ground, -1 uncertain.
+        image: (crop_px, crop_px, 4) int16, as in the tile.
+        truth: (crop_px, crop_px) int8: 1 building, 0 ground, -1 uncertain.
     """
     height, width = tile.truth.shape
     if 0 <= top <= height - crop_px and 0 <= left <= width - crop_px:

@@ -28,7 +28,7 @@ def height_above_ground(
         raise ValueError(f"DSM {dsm.shape} and DTM {dtm.shape} are not on one grid")
     valid = valid_mask(dsm, dsm_nodata) & valid_mask(dtm, dtm_nodata)
     height_m = np.full(dsm.shape, np.nan, np.float32)
-    # In float32 whatever the files hold: unsigned integers would wrap around below the ground.
+    # In float32, whatever type the files have: unsigned integers would wrap around below the ground.
     np.subtract(dsm, dtm, out=height_m, where=valid, dtype=np.float32, casting="same_kind")
     return height_m, valid
 

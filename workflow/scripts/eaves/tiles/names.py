@@ -65,5 +65,5 @@ def find_case_clashes(tiles: dict[str, Path]) -> list[str]:
 
 
 def _normalize(tile: str) -> str:
-    """Return a name in the form in which file systems compare it that ignore case and the encoding of accents."""
+    """Convert a name to a form that is equal for names differing only in case or in how accents are encoded."""
     return unicodedata.normalize("NFC", tile).casefold()

@@ -28,7 +28,7 @@ LOWEST_M, HIGHEST_M = -500.0, 9000.0
 
 @dataclass(frozen=True)
 class Prepared:
-    """Facts about a prepared tile: a row of tiles.csv without the tile's name and set.
+    """Properties of a prepared tile: a row of tiles.csv without the tile's name and set.
 
     Attributes:
         width: Pixels.

@@ -71,7 +71,7 @@ def apply(
     Args:
         rgb: (N, 3, H, W) float32, 0..1.
         height: (N, 1, H, W) float32, any unit.
-        truth: (N, 1, H, W) float32.
+        truth: (N, 1, H, W) float32: 1 building, 0 ground, -1 uncertain.
         draws: the augmentation of each of the N crops.
         match_original: mirror at the centre of the edge pixels, as the original does, instead of at their outer edge.
 

@@ -94,7 +94,7 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 def _forward_synchronised(layer: nn.BatchNorm2d, original_forward: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Normalise by the statistics of the batches of all processes; replaces the layer's forward method.
+    """Normalise (N, C, H, W) by the statistics of the batches of all processes; replaces the layer's forward method.
 
     torch's SyncBatchNorm does the same, but only on GPUs; this runs, and is tested, on the CPU as well.
     """

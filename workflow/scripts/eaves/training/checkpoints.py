@@ -44,7 +44,7 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
         identity: as passed to `save`.
 
     Returns:
-        The state, or None if training has to start from the beginning; the log says why.
+        The state, or None if training has to start from the beginning; the log says why if there was a checkpoint.
     """
     for candidate in (path, _previous(path)):
         if not candidate.exists():

@@ -73,7 +73,7 @@ def train_fold(
         phases: the phases to train.
 
     Returns:
-        What was read and written. The tiles are not among it: folds.csv holds their hashes.
+        What was read and written, except the tiles, which folds.csv represents by their hashes.
 
     Raises:
         InputError: the table of folds, a tile or the warm-up is missing or damaged, or training failed.

@@ -27,10 +27,10 @@ def parse_folder(text: str) -> Path | None:
 
 
 def default_folder(shared: bool = True) -> Path | None:
-    """Return the cache's folder: EAVES_FOLD_CACHE, or eaves/folds in the user's cache folder; None for no cache.
+    """Return the cache's folder: as in `VARIABLES`, or eaves/folds in the user's cache folder; None for no cache.
 
     Args:
-        shared: whether jobs share the user's file system; if not, there is a cache only where EAVES_FOLD_CACHE is set.
+        shared: whether jobs share the user's file system; if not, there is a cache only if one of `VARIABLES` is set.
     """
     for name in VARIABLES:
         if value := os.environ.get(name):

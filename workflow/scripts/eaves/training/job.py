@@ -21,7 +21,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """Everything that the training loop needs beside the network and the device.
+    """Everything that the training loop needs besides the network and the device.
 
     settings: the blocks input, sample, augment and optimize of the configuration. sampler: draws the training batches.
     val_tiles: the held-out tiles. channels: number of input channels. checkpoint: its path, written every

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from eaves.training.sampler import Batch, Sampler
 
-PREFETCHED_STEPS = 2  # ready or being cut, beside the step that is being computed
+PREFETCHED_STEPS = 2  # ready or being cut, in addition to the step that is being computed
 
 
 def steps(

@@ -105,7 +105,7 @@ def largest_fitting(
     device: torch.device,
     sizes: list[int],
 ) -> int:
-    """Return the first of `sizes`, in descending order, with which a step fits into memory; 0 if none does."""
+    """Return the first of the `sizes` (crops, descending) with which a step fits into memory; 0 if none does."""
     if device.type == "cpu":
         per_crop = activation_bytes(network, channels, settings["sample"]["crop_px"])
         return next((size for size in sizes if size * per_crop <= CPU_BYTES), 0)

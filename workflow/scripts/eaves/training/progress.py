@@ -15,7 +15,7 @@ from eaves.training.trainer import Trainer
 
 @dataclass
 class TrainingProgress:
-    """How far training has come: what a checkpoint holds beside the trainer's state.
+    """How far training has come: what a checkpoint holds besides the trainer's state.
 
     epoch, step: number of completed epochs, and of completed steps in the current one. loss_sum, dice_sum: over these
     steps. best_loss, best: validation loss and weights of the best candidate so far. history: a row per completed

@@ -50,7 +50,7 @@ class Sampler:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of optimizer steps in an epoch; crops that don't fill a step are left out of this epoch."""
+        """Number of optimizer steps in an epoch. Leftover crops are skipped; too few for a single step are repeated."""
         return max(1, self.crops_per_epoch // (self.sample["micro_batch"] * self.sample["gradient_accumulation"]))
 
     def draw(self, epoch: int, step: int, rank: int = 0, world_size: int = 1) -> list[Batch]:

@@ -113,7 +113,11 @@ class Trainer:
         return torch.stack(bce_dice(logits, target, weight, phase.bce, phase.dice)), image, logits.float()
 
     def prepare_batch(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Move a batch to the device, augment it, and convert it to the network's input, target and weight."""
+        """Move a batch to the device, augment it, and convert it to the network's input.
+
+        Returns:
+            The input, (N, channels, H, W); target and weight, each (N, 1, H, W), 0 or 1; all float32, on the device.
+        """
         images = batch.images.to(self.device, non_blocking=True)
         truth = batch.truths.to(self.device, non_blocking=True).unsqueeze(1).float()
         rgb, height = to_inputs(images, self.settings["input"])

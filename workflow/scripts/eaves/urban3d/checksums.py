@@ -1,8 +1,8 @@
 """Verify a local file against the checksums that an object store reports.
 
 How it works: the ETag of an object that was uploaded in one piece is its MD5, unless the store encrypts it with keys of
-a key management service. For a multipart upload of N parts it is `<MD5 of the parts' MD5s>-N`; the part size is asked
-from the store, or common sizes are tried. Stores may report further checksums (SHA-256, SHA-1, CRC-32).
+a key management service. For a multipart upload of N parts it is `<MD5 of the parts' MD5s>-N`; the store is
+asked for the part size, or common sizes are tried. Stores may report further checksums (SHA-256, SHA-1, CRC-32).
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def matches(path: Path, item: Item, store: Store) -> bool | None:
         if value and details.get("ChecksumType") != "COMPOSITE" and "-" not in value:
             return b64encode(digest(path)).decode() == value
     if details.get("ServerSideEncryption") not in (None, "AES256") or "SSECustomerAlgorithm" in details:
-        return None  # the ETag is no MD5
+        return None  # the ETag is not an MD5
     if plain:
         return False
     if multipart := _MULTIPART.fullmatch(item.etag):

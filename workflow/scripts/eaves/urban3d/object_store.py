@@ -134,7 +134,7 @@ class Store:
 
     @contextmanager
     def _faults_named(self, what: str) -> Iterator[None]:
-        """Turn errors of the client into InputErrors that say what is wrong and what to do."""
+        """Convert errors of the client to InputErrors that say what is wrong and what to do."""
         try:
             yield
         except exceptions.ClientError as error:

@@ -73,9 +73,9 @@ def _quantiles(
     """Compute quantiles over the known pixels of each building.
 
     Args:
-        raster: (H, W), NaN where unknown; None without such a raster.
-        pixels: Positions in the flattened raster, building by building.
-        ends: (n,) the end of each building's positions.
+        raster: (H, W) floating point, NaN where unknown; None without such a raster.
+        pixels: (p,) integer, positions in the flattened raster, building by building.
+        ends: (n,) integer, the end of each building's positions.
         quantiles: (k,) 0..1.
 
     Returns:

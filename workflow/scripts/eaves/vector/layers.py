@@ -93,7 +93,7 @@ def find_layers(
 
 
 def _match(tiles: list[str], rasters: list[TileRaster], suffixes: tuple[str, ...]) -> tuple[dict[str, Path], list[str]]:
-    """Match rasters to tiles by name, ignoring case where only one tile and one spelling in files come into question.
+    """Match rasters to tiles by name, ignoring case unless several tiles, or spellings in files, differ only in case.
 
     Args:
         tiles: Names of the tiles.
@@ -166,7 +166,7 @@ def read_heights(layers: Layers) -> np.ndarray | None:
 
 
 def read_probability(layers: Layers) -> np.ndarray | None:
-    """Read the probability of building, (H, W) as stored."""
+    """Read the probability of building, (H, W) of the type in the file, 0..1."""
     return None if layers.probabilities is None else geotiff.read(layers.probabilities)
 
 

@@ -17,7 +17,8 @@ DETAIL_FACTOR = 3.0
 SAFETY_FACTOR = 0.97
 """Corners must stay within this share of the tolerance, so that the points between them stay within the tolerance."""
 REACH_TOLERANCES = 3.0
-"""Radius of such a place, and half the length over which a tangent is taken: longer than the staircase of pixels."""
+"""Radius, in tolerances, within which walls become cheaper around a place where the deviation is too large; also half
+the length over which a tangent is taken, which must be longer than the steps of the pixel outline."""
 SAME_ANGLE = np.radians(2)
 """Directions closer than this count as one: the fit to the walls corrects a difference of this size."""
 HISTOGRAM_BINS = 45

@@ -149,6 +149,14 @@ def _edge_midpoints(corners: np.ndarray, pixel_to_m: np.ndarray) -> tuple[np.nda
     """Return the midpoints of a ring's pixel edges, in metres, and their mean distance along the ring.
 
     Midpoints lie on either side of the true boundary alike; the pixels' corners would bias the fit outwards.
+
+    Args:
+        corners: (n, 2) float64, a closed ring along pixel edges, metres.
+        pixel_to_m: (2, 2) float64, as for `regularize`.
+
+    Returns:
+        points: (m, 2) float64, at most MAX_POINTS.
+        spacing_m: Mean distance between them.
     """
     steps = corners[1:] - corners[:-1]
     counts = np.rint(np.abs(steps @ np.linalg.inv(pixel_to_m).T).sum(axis=1)).astype(np.int64)

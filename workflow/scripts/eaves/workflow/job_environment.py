@@ -21,13 +21,13 @@ JOB_ENVIRONMENT = {
 def shell_prefix(scripts: str, fold_cache: Path | None, python_folder: Path | None) -> str:
     """Return what Snakemake puts in front of every shell command (`shell.prefix`).
 
-    A prefix is no part of a rule's command, so none of this causes a rerun, and Snakemake's own environment stays as it
-    is, also while it only plans.
+    A prefix is not part of a rule's command, so none of this causes a rerun, and Snakemake's own environment remains
+    unchanged.
 
     Args:
         scripts: Folder of the scripts, relative to the working folder; commands name it "$SCRIPTS".
         fold_cache: Folder of the trained folds, or None for no cache; "$FOLD_CACHE" in commands.
-        python_folder: Folder of the Python to run scripts with, or None where a container or a conda environment brings
+        python_folder: Folder of the Python to run scripts with, or None where a container or a conda environment has
             its own.
 
     Returns:
@@ -43,6 +43,6 @@ def shell_prefix(scripts: str, fold_cache: Path | None, python_folder: Path | No
         # The system's PROJ and GDAL folders, named in the environment, break the ones inside the wheels.
         "unset PROJ_LIB PROJ_DATA GDAL_DATA",
     ]
-    if python_folder:  # the Python that runs Snakemake, also where its environment was not activated
+    if python_folder:  # the Python that runs Snakemake, even if its environment is not activated
         parts.append(f'export PATH={shlex.quote(str(python_folder))}:"${{PATH-}}"')
     return ("; ".join(parts) + "; ").replace("{", "{{").replace("}", "}}")

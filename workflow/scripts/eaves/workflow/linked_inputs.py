@@ -4,8 +4,8 @@ Snakemake compares the checksum of an input with the recorded one only where the
 (https://github.com/snakemake/snakemake/pull/1568). With DVC's cache.type symlink or hardlink that misses changes:
 another version of a file, checked out from the cache, may have an older date; and before a stage runs, `dvc repro`
 copies the stage's last outputs, which are then the newest files of all. So an input that is a link to a read-only file
-is always compared. No issue asks for this upstream yet; it would be
-"option to compare checksums of inputs that are not newer".
+is always compared. The change could be replaced by an option of Snakemake to compare the checksums of inputs that are
+not newer, which nobody has requested there yet.
 """
 
 import os

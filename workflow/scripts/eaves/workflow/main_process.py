@@ -27,7 +27,7 @@ REPEAT_S = 0.5
 
 
 class Interrupts:
-    """Handler of Ctrl-C: the first one ends a run in an orderly way, a second one kills it immediately.
+    """Handler of Ctrl-C: the first one ends a run in an orderly way; a second one, or one before any job, kills it.
 
     A terminal sends Ctrl-C to every process of a run. Jobs end on their own, training after saving a checkpoint, and
     Snakemake waits for them.
@@ -88,7 +88,7 @@ class ConciseFormatter(logging.Formatter):
 
 
 class ConciseFilter(logging.Filter):
-    """Filter that reports each failed job once, drops failures caused by Ctrl-C, and else keeps Snakemake's filters."""
+    """Filter that reports each failed job once, drops failures caused by Ctrl-C, and otherwise applies Snakemake's."""
 
     def __init__(self, original: list[Any], interrupts: Interrupts) -> None:
         super().__init__()

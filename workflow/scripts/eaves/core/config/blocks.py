@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-# Upper bounds keep slips of the keyboard from asking for terabytes or years; no sensible value comes near them.
+# Upper bounds keep a typing error from requesting terabytes or years; no sensible value comes near them.
 Probability = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]

@@ -26,9 +26,10 @@ def check(config: dict[str, Any]) -> None:
 
 
 def _validation() -> Any:
-    """Import the models by name: they must not become part of the scripts' code, whose hash decides what is rerun.
+    """Import the validation by name, so that it does not count as part of a script's code (see `code_hash`).
 
-    What a script computes depends on the values alone, which are params of its rule.
+    A change in the validation then reruns no job: what a script computes depends on the values alone, which are params
+    of its rule.
     """
     return importlib.import_module("eaves.core.config.validation")
 
@@ -77,7 +78,7 @@ def load(overlays: list[Path], more: dict[str, Any] | None = None) -> dict[str, 
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses keys that are given twice, keys that are not text, and nesting without end."""
+    """Refuses keys that are given twice, keys that are not text, and nesting deeper than `MAX_DEPTH`."""
 
     depth = 0
 

@@ -1,4 +1,4 @@
-"""Write what is generated from the configuration's models: a JSON schema for editors, and docs/configuration.md.
+"""Generate a JSON schema for editors, and docs/configuration.md, from the configuration's models.
 
 PYTHONPATH=workflow/scripts python -m eaves.core.config.reference
 """

@@ -103,12 +103,12 @@ def _lines(error: ValidationError, config: dict[str, Any], partial: bool) -> lis
             lines[key] = f"configuration: {key} is {_shown(fault['input'])}: {fault['ctx']['error']}"
         else:
             lines[key] = _not_allowed(key, loc, _value(config, loc))
-    # A value that fits none of several types gives a fault for each: the one furthest inside says most.
+    # A value that fits none of several types gives a fault for each: the innermost one is the most specific.
     return [line for key, line in lines.items() if not any(other.startswith(f"{key}.") for other in lines)]
 
 
 def _existing(loc: tuple[int | str, ...], config: Any) -> tuple[int | str, ...]:
-    """Return a fault's place without the names of types, which pydantic inserts."""
+    """Return the location of a fault in the configuration, without the names of types that pydantic inserts."""
     found: list[int | str] = []
     for part in loc:
         if (isinstance(config, dict) and part in config) or (isinstance(config, list) and isinstance(part, int)):
@@ -175,7 +175,7 @@ def model_in(type_: Any) -> Any:
 
 
 def field_at(loc: tuple[int | str, ...]) -> tuple[FieldInfo, Any]:
-    """Return the field that a key belongs to, and the type of what is at that place: a list's element has its own."""
+    """Return the field that a key belongs to, and the type of the value there: a list's element has its own type."""
     model: Any = Config
     field = Config.model_fields[str(loc[0])]
     type_ = full_type(field)
@@ -207,7 +207,7 @@ def _alternatives(type_: Any) -> tuple[Any, ...]:
 
 
 def allowed(type_: Any) -> str:
-    """Say in words what a type allows.
+    """Describe in words what a type allows.
 
     Example:
         >>> from pydantic import Field
