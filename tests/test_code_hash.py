@@ -89,6 +89,7 @@ def change(name, old, new):
         change("eaves/used.py", '    """A half."""\n', ""),
         change("eaves/used.py", "half(number):", "half(\n    number,\n):"),
         change("eaves/used.py", "Of things.", "Of other things."),
+        change("eaves/deeper.py", "DEPTH = 1\n", 'DEPTH = 1\n"""What a constant means."""\n'),
         change("script.py", "Does a thing", "Does something"),
         # What nothing here uses, in a module that is used:
         change("eaves/used.py", "/ 4", "/ 5"),

@@ -65,9 +65,11 @@ if __name__ == "__main__":
     parser = cli.parser(__doc__)
     parser.add_argument("result", type=Path, help="a file in results/; it need not exist any more")
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays in use, as for Snakemake")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="likewise")
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="KEY=VALUE", help="settings in use, as for Snakemake"
+    )
     parser.add_argument("--provenance", type=Path, help="another file than results/provenance.json")
-    parser.add_argument("--all", action="store_true", help="list every file, not only kinds of files")
+    parser.add_argument("--all", action="store_true", help="list every file, also where one line stands for many")
     parser.add_argument("--json", action="store_true", help="print JSON")
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # no traceback after `trace.py ... | head`
     cli.run(main, parser.parse_args(), fault=2, crash=3)

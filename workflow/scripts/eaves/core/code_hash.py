@@ -17,7 +17,7 @@ def code_hash(script: Path) -> str:
     How it works: starting from the script's own statements, names are followed to their definitions in the library, and
     from there recursively. Unused functions of an imported module do not count. Where usage cannot be determined (a
     module passed as a value, `from x import *`), the whole module counts. Statements of a module that do more than
-    define a name count for every script that imports it; so do the strings that describe constants.
+    define a name count for every script that imports it, except strings that describe a constant.
 
     Args:
         script: A Python file.
@@ -81,7 +81,7 @@ def _module(file: Path) -> _Module:
     tree = ast.parse(file.read_text())
     found = _Module({}, {}, set(), set(), [], set())
     for node in ast.walk(tree):
-        _without_docstring(node)
+        _remove_docstrings(node)
         if isinstance(node, ast.Import):
             for alias in node.names:
                 found.modules.add(alias.name)
@@ -210,11 +210,18 @@ def _files(module: str) -> tuple[Path, ...]:
     return _files_at(SCRIPTS, module)
 
 
-def _without_docstring(node: ast.AST) -> None:
+def _remove_docstrings(node: ast.AST) -> None:
+    """Remove the strings that stand by themselves in a body: docstrings, and descriptions of constants and fields."""
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            node.body = node.body[1:]
+        node.body = [statement for statement in node.body if not _is_string(statement)]
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _relative(file: Path) -> str:

@@ -27,6 +27,7 @@ RENAMED = {
 }
 RENAMED_VALUES = {("train.height_channel", "anew"): "random"}
 MAX_DEPTH = 8  # of nested mappings and lists; the configuration itself has four levels
+MAX_FAULTS = 8  # reported of one mapping or list
 SHOWN_CHARACTERS = 80  # of a value in a message
 
 
@@ -73,11 +74,11 @@ def structural_faults(value: Any, place: str = "", depth: int = 0) -> list[str]:
                 faults.append(f"configuration: the key {_shown(key)}{where} is not text; put it in quotes or remove it")
             else:
                 faults += structural_faults(inner, f"{place}.{key}" if place else key, depth + 1)
-        return faults[:MAX_DEPTH]
+        return faults[:MAX_FAULTS]
     if isinstance(value, list):
         return [
             fault for i, inner in enumerate(value) for fault in structural_faults(inner, f"{place}.{i}", depth + 1)
-        ][:MAX_DEPTH]
+        ][:MAX_FAULTS]
     if value is None or isinstance(value, str | bool | int | float):
         return []
     kind = {"bytes": "binary data", "date": "a date", "datetime": "a time"}.get(type(value).__name__, "a YAML tag")
