@@ -104,7 +104,7 @@ def test_a_raw_file_that_two_jobs_read_differently_is_named_for_the_second(work)
 
 def test_a_result_without_a_record_is_refused_unless_it_was_given(work):
     job("last", {"results/m": "m"}, {"results/end": "e"})
-    with pytest.raises(InputError, match=r"^results/m: the job last has read it, and there is no record"):
+    with pytest.raises(InputError, match=r"^results/m: the job last read it, but no record"):
         collect([FOLDER])
     assert collect([FOLDER], given=[Path("results/m")])["raw"] == {"results/m": {"sha256": digest("m")}}
 

@@ -52,7 +52,7 @@ def collect(places: Iterable[Path], given: Iterable[Path] = (), root: str = "") 
                 continue
             if path.startswith("results/") and path not in models_of:
                 raise InputError(
-                    f"{path}: the job {job} has read it, but no record says what made it; pass the record of that job, too"
+                    f"{path}: the job {job} read it, but no record says what made it; pass the record of that job, too"
                 )
             raw[path] = {"sha256": digest}
             if path in models_of and (used := environment.of_model(models_of[path])):
