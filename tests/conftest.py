@@ -43,6 +43,13 @@ def _own_fold_cache(session_folder: Path) -> None:
 
 
 @pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def raw_tile(tmp_path: Path) -> TileFiles:
     """A valid tile in a folder of its own; tests spoil one file of it."""
     return write_tile(tmp_path / "raw", "A_1")

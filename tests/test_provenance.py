@@ -2,12 +2,11 @@
 
 import json
 import re
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
-from toy import PROJECT_ROOT, SCRIPTS, run_script
+from toy import PROJECT_ROOT, SCRIPTS, digest, run_script, write_texts
 
 from eaves.core import environment, records
 from eaves.core.errors import InputError
@@ -20,27 +19,9 @@ from eaves.provenance.verify import check
 FOLDER = Path("results/records")
 
 
-def digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
-
-
-@pytest.fixture
-def work(tmp_path, monkeypatch) -> Path:
-    """An empty working folder, and the current one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(**texts: str) -> None:
-    for name, text in texts.items():
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
 def job(name: str, inputs: dict[str, str], outputs: dict[str, str], stage: str = "stage", **more) -> Path:
     """Write a job's files, by name and content, and its record."""
-    write(**inputs, **outputs)
+    write_texts(**inputs, **outputs)
     record = FOLDER / stage / f"{name}.json"
     done = Done(inputs=[Path(path) for path in inputs], outputs=[Path(path) for path in outputs], **more)
     records.write(record, SCRIPTS / "merge.py", "0123456789abcdef", json.dumps({"separate": {"low": 0.3}}), done)
@@ -50,7 +31,7 @@ def job(name: str, inputs: dict[str, str], outputs: dict[str, str], stage: str =
 def test_jobs_results_and_raw_files_are_listed_with_the_hashes_that_jobs_computed(work):
     job("first", {"data/raw": "then"}, {"results/middle": "middle"})
     job("last/test-0of1", {"results/middle": "middle"}, {"results/end": "end"}, models={Path("results/end"): Path("m")})
-    write(**{"data/raw": "now"})
+    write_texts(**{"data/raw": "now"})
     Path("results/middle").unlink()  # as predictions that are not kept
     parts = collect([FOLDER])
     assert parts["raw"] == {"data/raw": {"sha256": digest("then")}}
@@ -155,7 +136,7 @@ def test_all_runtime_packages_that_scripts_import_are_noted():
 def test_a_crash_of_trace_is_not_taken_for_a_result_that_does_not_match(work):
     """The status of a crash is its own: 1 would say that something has changed."""
     parts = {"format": FORMAT, "jobs": {}, "results": {"results/a": {"job": "gone", "sha256": "0"}}, "raw": {}}
-    write(**{"results/provenance.json": json.dumps(parts), "results/a": "a"})
+    write_texts(**{"results/provenance.json": json.dumps(parts), "results/a": "a"})
     done = run_script(SCRIPTS / "trace.py", "results/a")
     assert done.returncode == 3
     assert "Traceback" in done.stderr

@@ -2,12 +2,11 @@
 
 import argparse
 import json
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
-from toy import SCRIPTS, run
+from toy import SCRIPTS, digest, run, write_texts
 
 from eaves.compute import devices
 from eaves.core import cli, environment, records
@@ -19,28 +18,10 @@ RECORD = Path("results/records/scores/score.json")
 SETTINGS = json.dumps({"score": {"rules": "final"}})
 
 
-def digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
-
-
-@pytest.fixture
-def work(tmp_path, monkeypatch) -> Path:
-    """An empty working folder, and the current one."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(**texts: str) -> None:
-    for name, text in texts.items():
-        path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-
 def write_record(record: Path = RECORD, root: str = "", **more) -> bytes:
     """Write the record of a small job, and return its bytes."""
     files = {name: Path(root) / name for name in ("data/a", "results/b", "results/c")}
-    write(**{str(path): name for name, path in files.items()})
+    write_texts(**{str(path): name for name, path in files.items()})
     done = Done(inputs=[files["results/b"], files["data/a"], files["data/a"]], outputs=[files["results/c"]], **more)
     records.write(record, SCRIPTS / "score.py", "0123456789abcdef", SETTINGS, done)
     return record.read_bytes()
@@ -93,7 +74,7 @@ def test_settings_that_are_no_json_are_refused(work):
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 99}', f'{{"format": {records.FORMAT}, "script": "x"}}', None])
 def test_a_damaged_record_is_named(work, text):
     if text is not None:
-        write(**{str(RECORD): text})
+        write_texts(**{str(RECORD): text})
     with pytest.raises(InputError, match=f"^{RECORD}: cannot be read as a job's record"):
         records.read(RECORD)
 
@@ -102,7 +83,7 @@ def main_of_a_job(arguments: argparse.Namespace) -> Done:
     """Stand in for a script's main."""
     if arguments.fails:
         raise InputError("wrong")
-    write(**{"results/c": "c"})
+    write_texts(**{"results/c": "c"})
     return Done(inputs=[], outputs=[Path("results/c")])
 
 
@@ -120,7 +101,7 @@ def test_a_script_writes_its_record_when_asked_to_and_none_when_it_fails(work):
 
 
 def test_a_script_run_by_hand_writes_a_record_like_one_in_a_run(work):
-    write(**{"results/tiles/batches/test-0of1.csv": "tile,set,buildings\nA_1,test,3\n"})
+    write_texts(**{"results/tiles/batches/test-0of1.csv": "tile,set,buildings\nA_1,test,3\n"})
     command = (SCRIPTS / "catalogue.py", "--output", "results/tiles/tiles.csv", "results/tiles/batches/test-0of1.csv")
     done = run(*command, "--record", RECORD, cwd=work)
     assert done.returncode == 0, done.stderr

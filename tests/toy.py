@@ -67,6 +67,19 @@ def scene(seed: int = 1, size: int = SIZE) -> Scene:
     return make_scene(seed, size)
 
 
+def digest(text: str) -> str:
+    """The SHA-256 of a file with this content."""
+    return sha256(text.encode()).hexdigest()
+
+
+def write_texts(**texts: str) -> None:
+    """Write text files, by name and content."""
+    for name, text in texts.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
 def write_raster(path: Path, array: np.ndarray, **profile: Any) -> Path:
     """Writes a GeoTIFF of one band, (H, W), or several, (bands, H, W); on the toy's grid unless `profile` says else."""
     bands = array if array.ndim == 3 else array[None]

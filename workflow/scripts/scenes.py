@@ -16,11 +16,11 @@ from eaves.tiles.generate import generate
 def main(arguments: argparse.Namespace) -> Done:
     """Generate the named tiles."""
     scenes = config.section(arguments.settings, "scenes")["scenes"]
+    files = {tile: generated.files_in(arguments.folder, tile) for tile in arguments.tiles}
     for tile in cli.progress(arguments.tiles, "scenes"):
-        generate(tile, generated.files_in(arguments.folder, tile), scenes["seed"], scenes["size"])
+        generate(tile, files[tile], scenes["seed"], scenes["size"])
     cli.LOG.info("generated %d tiles in %s", len(arguments.tiles), arguments.folder)
-    files = [path for tile in arguments.tiles for path in generated.files_in(arguments.folder, tile).present()]
-    return Done(inputs=[], outputs=files)
+    return Done(inputs=[], outputs=[path for written in files.values() for path in written.present()])
 
 
 if __name__ == "__main__":

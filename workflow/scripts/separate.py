@@ -33,7 +33,8 @@ def main(arguments: argparse.Namespace) -> Done:
     given = {name: getattr(arguments, name) for name in Thresholds._fields}
     values = resolve_thresholds(block, arguments.thresholds, **given)
     found = probabilities.find_files(arguments.probabilities)
-    check_places(found, arguments.folder, arguments.tiles_dir)
+    images = [prepared.image_path(arguments.tiles_dir, path.stem) for path in found] if arguments.tiles_dir else []
+    check_places(found, arguments.folder, images)
     rows = []
     for path in cli.progress(found, "separate"):
         if arguments.tiles_dir:
@@ -53,7 +54,6 @@ def main(arguments: argparse.Namespace) -> Done:
             temporary.write_text(json.dumps(summary(table, values), indent=2) + "\n")
     used = ", ".join(f"{name} {value:g}" for name, value in values.items() if name != "match_original")
     cli.LOG.info("found %d buildings on %d tiles (%s)", table["buildings"].sum(), len(table), used)
-    images = [prepared.image_path(arguments.tiles_dir, path.stem) for path in found] if arguments.tiles_dir else []
     tables = [path for path in (arguments.csv, arguments.json) if path]
     return Done(
         inputs=[*found, *images, *([arguments.thresholds] if arguments.thresholds else [])],
@@ -61,8 +61,8 @@ def main(arguments: argparse.Namespace) -> Done:
     )
 
 
-def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
-    """Check that no input would be overwritten and that every prepared tile exists.
+def check_places(found: list[Path], folder: Path, images: list[Path]) -> None:
+    """Check that no input would be overwritten and that every prepared image exists.
 
     Raises:
         InputError: One line for each problem.
@@ -72,7 +72,6 @@ def check_places(found: list[Path], folder: Path, tiles: Path | None) -> None:
         for path in found
         if path.resolve() == (folder / path.name).resolve()
     ]
-    images = [prepared.image_path(tiles, path.stem) for path in found] if tiles else []
     faults += [
         f"{image}: no such file; prepare the tile, or leave out --tiles-dir" for image in images if not image.exists()
     ]

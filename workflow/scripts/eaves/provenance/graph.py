@@ -8,6 +8,7 @@ from typing import Any
 
 from eaves.core.errors import InputError
 from eaves.provenance.collect import FORMAT, MODEL
+from eaves.tiles import prepared
 from eaves.tiles.discovery import raster_name, tile_of
 
 FILE = Path("results") / "provenance.json"
@@ -71,7 +72,7 @@ class Lineage:
             return {}
         own, only = tile_of(path), self.results[path].get("model")
         read = self.jobs[job]["inputs"] if own is None else self._of_tile(job, own)
-        is_image = path.startswith("results/tiles/") and path.endswith("_image.tif")
+        is_image = own is not None and Path(path) == prepared.image_path(Path("results/tiles"), own)
         return {
             name: digest
             for name, digest in read.items()

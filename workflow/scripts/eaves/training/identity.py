@@ -11,6 +11,7 @@ from torch import nn
 from eaves.compute import devices
 from eaves.core import environment
 from eaves.core.code_hash import code_hash
+from eaves.core.files import file_sha256
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy")  # whose versions can affect the weights
 
@@ -56,7 +57,7 @@ def identity(
     everything = {
         "settings": settings,
         "fold": fold,
-        "folds": sha256(folds_file.read_bytes()).hexdigest(),
+        "folds": file_sha256(folds_file),
         "initial_weights": _state_sha256(network),
         "code": code_hash(script),
         # torch.__version__ includes the build, e.g. +cu130, which the package's metadata may lack.
